@@ -1,0 +1,145 @@
+"""
+Every exception: a code that never changes, an HTTP status, an exit status, whether trying again can help.
+
+A user's build that fails is a result (`headrace.model.diagnostic.Failure`), not an exception.
+`StepFailed` carries one through the pipeline and never leaves it.
+"""
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:  # keeps this module light: the CLI imports it before anything else
+    from headrace.model.diagnostic import Failure
+
+
+class HeadraceError(Exception):
+    """An error with a stable code. The message says what happened; `hint` says what to do."""
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    exit_status: ClassVar[int] = 70
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, field: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        #: JSON pointer of the offending part of a request.
+        self.field = field
+        #: A more exact code than the class's, such as `archive.path_escape`.
+        self.exact_code = code or self.code
+
+
+class InvalidInput(HeadraceError):
+    """The request or the command line asks for something that cannot be."""
+
+    code = "input.invalid"
+    http_status = 422
+    exit_status = 2
+
+
+class InvalidSetting(HeadraceError):
+    """A setting is wrong; the process does not start."""
+
+    code = "setting.invalid"
+    exit_status = 78
+
+
+class NotAuthenticated(HeadraceError):
+    code = "auth.required"
+    http_status = 401
+    exit_status = 3
+
+
+class NotAllowed(HeadraceError):
+    code = "auth.forbidden"
+    http_status = 403
+    exit_status = 3
+
+
+class NotFound(HeadraceError):
+    code = "not_found"
+    http_status = 404
+    exit_status = 5
+
+
+class Conflict(HeadraceError):
+    """The thing is in a state that does not allow this."""
+
+    code = "conflict"
+    http_status = 409
+    exit_status = 1
+
+
+class TooLarge(HeadraceError):
+    code = "body.too_large"
+    http_status = 413
+    exit_status = 2
+
+
+class SafeMode(HeadraceError):
+    """The operator switched the running of code off."""
+
+    code = "safe_mode"
+    http_status = 403
+    exit_status = 1
+
+
+class ServerUnreachable(HeadraceError):
+    code = "server.unreachable"
+    http_status = 503
+    exit_status = 6
+    retryable = True
+
+
+class Unavailable(HeadraceError):
+    """A part this needs does not answer now."""
+
+    code = "unavailable"
+    http_status = 503
+    retryable = True
+
+
+class ExecutorUnavailable(Unavailable):
+    """No sandbox can be opened on this machine."""
+
+    code = "executor.unavailable"
+    retryable = False
+
+
+class ToolUnavailable(Unavailable):
+    """A tool chain could not be fetched."""
+
+    code = "tool.unavailable"
+
+
+class StoreFull(HeadraceError):
+    code = "storage.full"
+    http_status = 507
+    retryable = True
+
+
+class CorruptBlob(HeadraceError):
+    """Bytes do not have the digest they are stored under. Readers treat it as a miss."""
+
+    code = "storage.corrupt"
+
+
+class LeaseLost(HeadraceError):
+    """Another worker took the build over; this one must stop writing."""
+
+    code = "lease.lost"
+    http_status = 409
+
+
+class StepFailed(Exception):  # noqa: N818 - a result on its way out of the pipeline, not an error of ours
+    """
+    The user's build can't go on.
+
+    Raised by sources, the planner, checks and pipeline stages; caught by `pipeline.run`, nowhere else.
+    """
+
+    def __init__(self, failure: "Failure") -> None:
+        super().__init__(failure.message)
+        self.failure = failure

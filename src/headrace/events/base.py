@@ -1,0 +1,46 @@
+"""
+The contract of event logs: append, read, follow.
+
+A log belongs to one build. Appends get consecutive numbers from 1, whoever appends, in whichever process. What `append`
+has returned survives the death of every process. A closed log takes no more events.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from headrace.model.event import Event
+
+
+class EventLog(Protocol):
+    async def append(self, log: str, events: Sequence[Event], *, close: bool = False) -> Sequence[Event]:
+        """
+        The events as stored, with `seq` and `ts`. `close` marks the log as ended in the same write.
+        Raises Conflict when the log is closed.
+        """
+        ...
+
+    async def read(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Up to `limit` events with `seq` greater than `after`. Empty for an unknown log."""
+        ...
+
+    def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+        """
+        The stored NDJSON after event `after`, in pieces that end at line ends. With `follow` it goes on until the log is
+        closed. A reader that is slow or leaves costs the writers nothing.
+        """
+        ...
+
+    async def last(self, log: str) -> int:
+        """`seq` of the last event; 0 for an unknown log."""
+        ...
+
+    def path(self, log: str) -> Path:
+        """The event file that a supervisor on this machine appends to."""
+        ...
+
+    async def retire(self, log: str) -> None:
+        """Compress a closed log. Reading it goes on working. Nothing happens when it is open or already compressed."""
+        ...
+
+    async def delete(self, log: str) -> None: ...

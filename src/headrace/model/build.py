@@ -1,0 +1,84 @@
+"""A build: its row is a fold over its events, so the two can't disagree."""
+
+from enum import StrEnum
+
+from headrace.model.diagnostic import Failure
+from headrace.model.digest import Digest
+from headrace.model.plan import StepId
+from headrace.model.value import Value
+
+
+class BuildStatus(StrEnum):
+    QUEUED = "queued"
+    BUILDING = "building"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in (BuildStatus.SUCCEEDED, BuildStatus.FAILED, BuildStatus.CANCELLED)
+
+
+class StepStatus(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+class StepState(Value):
+    id: StepId
+    status: StepStatus
+    started_at: str
+    seconds: float | None = None
+    cached: bool = False
+
+
+class Receipt(Value):
+    """
+    What the build's commands printed, in numbers that a reader can recompute from the log.
+
+    `sha256` rolls over the commands: r(0) is 32 zero bytes, r(k) = SHA-256(r(k-1) + SHA-256(bytes of command k)).
+    """
+
+    lines: int = 0
+    bytes: int = 0
+    sha256: str = "0" * 64
+    #: Bytes that the log's cap cut away. Not in `lines`, `bytes` or `sha256`.
+    truncated_bytes: int = 0
+
+
+class BuildOptions(Value):
+    """What a request may ask of a build."""
+
+    #: Build although the same inputs were built before.
+    force: bool = False
+    #: Neither read nor write the layer cache.
+    no_cache: bool = False
+    executor: str | None = None
+    #: Wall time of the whole build.
+    seconds: float | None = None
+
+
+class Build(Value):
+    id: str
+    project_id: str
+    version_id: str | None = None
+    status: BuildStatus = BuildStatus.QUEUED
+    options: BuildOptions = BuildOptions()
+    steps: tuple[StepState, ...] = ()
+    #: Key of the result: equal keys make equal artifacts.
+    result_key: Digest | None = None
+    artifact: Digest | None = None
+    deployment_id: str | None = None
+    failure: Failure | None = None
+    receipt: Receipt | None = None
+    #: The project's environment uses this build.
+    active: bool = False
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    #: `seq` of the last event that was applied.
+    seen: int = 0

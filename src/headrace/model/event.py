@@ -1,0 +1,195 @@
+"""
+Every fact of a build, one class for each kind. The classes are the reference of the event stream.
+
+A stored event is one JSON object on one line: `{"seq":42,"ts":"…","type":"build.log","build_id":"…",…}`.
+`seq` starts at 1 and has no gap. `ts` is UTC with milliseconds. Readers ignore types they don't know.
+Unset optional fields are left out.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus
+from headrace.model.diagnostic import Diagnostic, Failure
+from headrace.model.digest import Digest
+from headrace.model.plan import CacheKey, StepId
+from headrace.model.value import Value
+
+
+class _Event(Value):
+    #: Number of the event in its log. Zero until it is appended.
+    seq: int = 0
+    ts: str = ""
+    build_id: str
+
+
+class BuildCreated(_Event):
+    type: Literal["build.created"] = "build.created"
+    project_id: str
+    version_id: str | None = None
+    options: BuildOptions = BuildOptions()
+
+
+class BuildQueued(_Event):
+    type: Literal["build.queued"] = "build.queued"
+
+
+class BuildStarted(_Event):
+    """A worker took the build. Recorded again when another worker takes it over."""
+
+    type: Literal["build.started"] = "build.started"
+    worker: str
+    #: Rises with each worker that takes the build. Writes with an older one are refused.
+    fence: int
+    executor: str
+
+
+class StepStarted(_Event):
+    type: Literal["build.step.started"] = "build.step.started"
+    step: StepId
+
+
+class StepCompleted(_Event):
+    """A step ended. `cached` means that its result came from the cache and nothing ran."""
+
+    type: Literal["build.step.completed"] = "build.step.completed"
+    step: StepId
+    status: StepStatus
+    seconds: float
+    cached: bool = False
+    #: What people read behind the ✓, such as `Build produced 42 files`.
+    summary: str = ""
+
+
+class CommandStarted(_Event):
+    type: Literal["build.command.started"] = "build.command.started"
+    step: StepId
+    argv: tuple[str, ...]
+    #: Names only, never values.
+    env: tuple[str, ...] = ()
+    network: str = "none"
+
+
+class CommandCompleted(_Event):
+    type: Literal["build.command.completed"] = "build.command.completed"
+    step: StepId
+    exit_code: int | None = None
+    killed_by: str | None = None
+    seconds: float
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    lines: int = 0
+    bytes: int = 0
+    #: SHA-256 of the bytes the command printed, stdout and stderr in the order of the log.
+    sha256: str = ""
+    truncated_bytes: int = 0
+    #: Processes that were still running when the command's leader had exited.
+    background_killed: int = 0
+
+
+class Log(_Event):
+    """
+    One line that a command printed, without its newline.
+
+    `eol` is false when no newline follows: the last line of a stream, or a piece of a line over 64 KiB.
+    `raw` is the line in base64 where it is not valid UTF-8; `line` then has U+FFFD in place of the bad bytes.
+    """
+
+    type: Literal["build.log"] = "build.log"
+    step: StepId
+    stream: Literal["stdout", "stderr"]
+    line: str
+    eol: bool = True
+    raw: str | None = None
+
+
+class LogTruncated(_Event):
+    """The log passed its cap: `bytes` bytes of this command's output are not in it."""
+
+    type: Literal["log.truncated"] = "log.truncated"
+    step: StepId
+    bytes: int
+
+
+class BuildDiagnostic(_Event):
+    type: Literal["build.diagnostic"] = "build.diagnostic"
+    step: StepId
+    diagnostic: Diagnostic
+
+
+class BuildWarning(_Event):
+    """Something that people should know and that did not end the build: a soft limit, an ignored setting."""
+
+    type: Literal["build.warning"] = "build.warning"
+    step: StepId | None = None
+    code: str
+    message: str
+
+
+class CacheDecision(_Event):
+    """Whether a cache answered, and if not, the first input that differs from the last build."""
+
+    type: Literal["cache.decision"] = "cache.decision"
+    step: StepId
+    cache: Literal["dependencies", "result", "tree"]
+    key: CacheKey
+    hit: bool
+    #: Name of the first differing input, such as `file package-lock.json` or `tool node`.
+    differs: str | None = None
+    #: In words: `Cache hit! …`, `Cache miss for key …`.
+    explanation: str
+    seconds_saved: float | None = None
+    #: The build that made the entry.
+    made_by: str | None = None
+
+
+class EgressDenied(_Event):
+    type: Literal["egress.denied"] = "egress.denied"
+    step: StepId
+    host: str
+    port: int
+    why: str
+
+
+class CancelRequested(_Event):
+    type: Literal["build.cancel_requested"] = "build.cancel_requested"
+    by: str
+
+
+class BuildCompleted(_Event):
+    """The last event of a log."""
+
+    type: Literal["build.completed"] = "build.completed"
+    status: BuildStatus
+    seconds: float
+    version_id: str | None = None
+    result_key: Digest | None = None
+    artifact: Digest | None = None
+    deployment_id: str | None = None
+    url: str | None = None
+    cached: bool = False
+    failure: Failure | None = None
+    receipt: Receipt = Receipt()
+
+
+Event = Annotated[
+    BuildCreated
+    | BuildQueued
+    | BuildStarted
+    | StepStarted
+    | StepCompleted
+    | CommandStarted
+    | CommandCompleted
+    | Log
+    | LogTruncated
+    | BuildDiagnostic
+    | BuildWarning
+    | CacheDecision
+    | EgressDenied
+    | CancelRequested
+    | BuildCompleted,
+    Field(discriminator="type"),
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)

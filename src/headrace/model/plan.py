@@ -1,0 +1,130 @@
+"""A build as data: what will be run, with which tools, in which order, and why."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from headrace.model.digest import Digest
+from headrace.model.limits import Limits, NetworkPhase
+from headrace.model.value import Value
+
+
+class StepId(StrEnum):
+    SOURCE = "source"
+    PLAN = "plan"
+    DEPENDENCIES = "dependencies"
+    BUILD = "build"
+    VERIFY = "verify"
+    ARTIFACT = "artifact"
+    DEPLOY = "deploy"
+
+
+class Tool(Value):
+    """One tool chain that is mounted read-only into the sandbox, with its exact version."""
+
+    name: Literal["node", "npm", "pnpm"]
+    version: str
+    #: Integrity that the project pinned (`sha512.<hex>` of `packageManager`), checked when the tool is fetched.
+    integrity: str | None = None
+
+
+class Choice(Value):
+    """One decision of the planner. `source` is the file or default that decided."""
+
+    subject: str
+    value: str
+    why: str
+    source: str = ""
+
+
+class Ignored(Value):
+    """A setting that was found and has no effect here."""
+
+    source: str
+    setting: str
+    why: str
+
+
+class PlannedCommand(Value):
+    """What one step runs. `argv` is executed as it is, without a shell of Headrace's own."""
+
+    argv: tuple[str, ...]
+    #: Relative to the root of the version; `""` is the root.
+    directory: str = ""
+    #: Added to the environment of the sandbox.
+    env: dict[str, str] = Field(default_factory=dict)
+    network: NetworkPhase = NetworkPhase.NONE
+    limits: Limits = Limits()
+
+
+class Install(Value):
+    """How dependencies become a layer."""
+
+    command: PlannedCommand
+    #: Files of the version that the command may see; nothing else is there, so nothing else can change the result.
+    inputs: tuple[str, ...]
+    #: Directories that make the layer, relative to the root of the version.
+    outputs: tuple[str, ...] = ("node_modules",)
+
+
+class HeaderRule(Value):
+    path: str
+    headers: tuple[tuple[str, str], ...]
+
+
+class RedirectRule(Value):
+    path: str
+    to: str
+    status: int = 301
+
+
+class Routing(Value):
+    """How a static artifact answers requests."""
+
+    #: Unknown paths answer `index.html` with 200.
+    spa: bool = False
+    #: `/about` answers `about.html`, and `/about.html` redirects to it.
+    clean_urls: bool = True
+    #: The file that answers unknown paths with 404.
+    not_found: str | None = None
+    redirects: tuple[RedirectRule, ...] = ()
+    headers: tuple[HeaderRule, ...] = ()
+
+
+class BuildPlan(Value):
+    """
+    Everything that decides what a build does. Two equal plans over equal trees make the same artifact.
+
+    A plan is made without running anything and can be stored, printed and replayed.
+    """
+
+    framework: str
+    kind: Literal["static", "server"] = "static"
+    #: The project's root directory inside the version; `""` is the root.
+    root: str = ""
+    package_manager: Literal["npm", "pnpm"] | None = None
+    tools: tuple[Tool, ...] = ()
+    install: Install | None = None
+    build: PlannedCommand | None = None
+    #: Where the build leaves its result, relative to the root of the version.
+    output: str
+    #: Other directories to look at when `output` isn't there.
+    output_candidates: tuple[str, ...] = ()
+    routing: Routing = Routing()
+    choices: tuple[Choice, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+
+
+class KeyInput(Value):
+    """One named input of a cache key. A variable is named, its value is only digested."""
+
+    name: str
+    digest: Digest
+
+
+class CacheKey(Value):
+    """A key and what went into it, in a fixed order."""
+
+    digest: Digest
+    inputs: tuple[KeyInput, ...]

@@ -1,0 +1,97 @@
+"""One isolated place and the commands that run in it, as data. Executors turn this into mounts and processes."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from headrace.model.limits import Limits, NetworkPhase
+from headrace.model.plan import StepId
+from headrace.model.value import Value
+
+#: The working directory inside every sandbox.
+WORKING_DIRECTORY = "/app"
+
+
+class SandboxMount(Value):
+    """A directory of this machine that is visible in the sandbox, always read-only: a tool chain."""
+
+    source: Path
+    target: str
+
+
+class SandboxSpec(Value):
+    """What is asked of an executor. Nothing of it comes from a tenant unchecked."""
+
+    #: Also the name of its directory, cgroup and container.
+    id: str
+    build_id: str
+    #: Lower layers of `/app`, the topmost first. None of them is changed.
+    layers: tuple[Path, ...]
+    mounts: tuple[SandboxMount, ...] = ()
+    limits: Limits = Limits()
+
+
+class Egress(Value):
+    """What a command may reach. `hosts` are names the operator configured, allowed wherever they resolve to."""
+
+    phase: NetworkPhase = NetworkPhase.NONE
+    hosts: tuple[str, ...] = ()
+
+
+class SandboxCommand(Value):
+    """One command of a sandbox. `index` numbers the commands of a sandbox from 0 and makes a start repeatable."""
+
+    index: int
+    step: StepId
+    argv: tuple[str, ...]
+    #: Absolute, inside the sandbox.
+    directory: str = WORKING_DIRECTORY
+    #: The whole environment; nothing is inherited.
+    env: dict[str, str] = {}
+    egress: Egress = Egress()
+    limits: Limits = Limits()
+
+
+class KillReason(StrEnum):
+    CANCELLED = "cancelled"
+    MEMORY = "memory"
+    TIMEOUT = "timeout"
+    DISK = "disk"
+    LOST = "lost"
+
+
+class OutputReceipt(Value):
+    """What a command printed: see `CommandCompleted`."""
+
+    lines: int = 0
+    bytes: int = 0
+    sha256: str = ""
+    truncated_bytes: int = 0
+
+
+class CommandResult(Value):
+    """
+    How a command ended. `exit_code` is None when it did not end by itself.
+
+    The reason comes from cgroup events and our own state, never from the exit code alone.
+    """
+
+    exit_code: int | None = None
+    killed_by: KillReason | None = None
+    #: The pids limit was reached at least once.
+    pids_limit_hit: bool = False
+    seconds: float
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    background_killed: int = 0
+    output: OutputReceipt = OutputReceipt()
+
+
+class Finding(Value):
+    """One line of `headrace doctor`."""
+
+    subject: str
+    status: Literal["ok", "warning", "missing"]
+    detail: str
+    #: The exact command or setting that mends it.
+    fix: str | None = None

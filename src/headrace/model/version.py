@@ -1,0 +1,79 @@
+"""Where code comes from, and one immutable tree of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headrace.model.digest import Digest
+from headrace.model.value import Value
+
+
+class DirectorySource(Value):
+    """A directory on this machine."""
+
+    kind: Literal["directory"] = "directory"
+    path: str
+
+
+class GitSource(Value):
+    """A git repository. `commit` (full SHA) wins over `ref` (a branch or a tag); neither means the default branch."""
+
+    kind: Literal["git"] = "git"
+    url: str
+    ref: str | None = None
+    commit: str | None = None
+
+
+class ArchiveSource(Value):
+    """An uploaded tar or zip file, already on this machine."""
+
+    kind: Literal["archive"] = "archive"
+    path: str
+
+
+class VersionSource(Value):
+    """A version that is already stored."""
+
+    kind: Literal["version"] = "version"
+    version: str
+
+
+Source = Annotated[DirectorySource | GitSource | ArchiveSource | VersionSource, Field(discriminator="kind")]
+
+
+class TreeFile(Value):
+    """One file or link of a tree. `link` holds the target of a symbolic link, which then has no digest of its own."""
+
+    path: str
+    digest: Digest | None = None
+    size: int = 0
+    executable: bool = False
+    link: str | None = None
+
+
+class Tree(Value):
+    """A directory as data: files sorted by path. Its digest is the digest of this value's canonical JSON."""
+
+    files: tuple[TreeFile, ...]
+
+
+class Author(Value):
+    kind: Literal["user", "agent", "git"]
+    name: str
+
+
+class Version(Value):
+    """One immutable tree of a project, with where it came from."""
+
+    id: str
+    project_id: str
+    tree: Digest
+    parent: str | None = None
+    author: Author
+    message: str = ""
+    #: Full SHA of the git commit, if the version came from one.
+    commit: str | None = None
+    branch: str | None = None
+    files: int
+    bytes: int
+    created_at: str

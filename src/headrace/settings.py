@@ -1,0 +1,122 @@
+"""The only reader of the environment and of `headrace-server.toml`. Read once, checked, frozen."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from headrace.errors import InvalidSetting
+from headrace.model.limits import GIB, MIB
+
+PREFIX = "HEADRACE_"
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "headrace"
+
+
+class Settings(BaseSettings):
+    """Settings of a server or of a build without one. Each is `HEADRACE_<NAME>` or a key of `headrace-server.toml`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", toml_file="headrace-server.toml", env_nested_delimiter="__"
+    )
+
+    data_dir: Path = Field(default_factory=_default_data_dir, description="Where Headrace keeps everything it stores.")
+    host: str = Field(default="127.0.0.1", description="Address that `headrace serve` listens on.")
+    port: int = Field(
+        default=7700, ge=0, le=65535, description="Port that `headrace serve` listens on; 0 takes a free one."
+    )
+    sites_domain: str = Field(default="localhost", description="Sites answer at `{slug}.{sites_domain}`.")
+    token: str | None = Field(
+        default=None, min_length=32, description="API token. Without it one is made and kept in the data directory."
+    )
+    executor: str = Field(default="oci", description="Executor of builds: `oci`, or `process` (no isolation).")
+    oci_runtime: str | None = Field(default=None, description="`runc` or `crun`. Without it the first that works.")
+    safe_mode: bool = Field(default=False, description="Refuse to run any project's code.")
+    builds_at_once: int = Field(
+        default=2, ge=1, le=256, description="Builds that run at the same time on this machine."
+    )
+    npm_registry: str = Field(
+        default="https://registry.npmjs.org", description="Where npm packages and Node come from."
+    )
+    registry_hosts: tuple[str, ...] = Field(
+        default=("registry.npmjs.org", "registry.yarnpkg.com", "npm.jsr.io"),
+        description="Hosts that an install step may reach, at whatever address they resolve to.",
+    )
+    debian_mirror: str = Field(
+        default="http://deb.debian.org/debian", description="Where the sandbox's base system comes from."
+    )
+    allow_file_urls: bool = Field(default=False, description="Allow `file://` git sources. For tests on one machine.")
+    clone_seconds: float = Field(default=300, gt=0, description="Time limit of fetching a source.")
+    install_seconds: float = Field(default=1800, gt=0, description="Time limit of installing dependencies.")
+    build_seconds: float = Field(default=3600, gt=0, description="Time limit of a build command.")
+    memory_bytes: int = Field(default=4 * GIB, ge=64 * MIB, description="Memory of a sandbox; there is no swap.")
+    cpus: float = Field(
+        default_factory=lambda: float(os.cpu_count() or 1), gt=0, description="Processors of a sandbox."
+    )
+    disk_bytes: int = Field(default=8 * GIB, ge=MIB, description="Bytes that a sandbox may write.")
+    log_bytes: int = Field(default=256 * MIB, ge=1024, description="Bytes of output that a command's log keeps.")
+    upload_bytes: int = Field(default=512 * MIB, ge=1024, description="Largest upload, packed and unpacked.")
+    upload_files: int = Field(default=100_000, ge=1, description="Most files of a version.")
+    output_bytes: int = Field(default=2 * GIB, ge=1024, description="Largest output of a build.")
+    output_files: int = Field(default=200_000, ge=1, description="Most files of a build's output.")
+    cache_bytes: int = Field(
+        default=20 * GIB, ge=MIB, description="Budget of layers and results; the least recently used go first."
+    )
+    lease_seconds: float = Field(default=20, gt=1, description="A worker that is silent this long loses its builds.")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least severe log line.")
+
+    secret_names: ClassVar[tuple[str, ...]] = ("token",)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def read_settings(**given: object) -> Settings:
+    """
+    Settings from `given`, the environment and the file, in this order. Raises InvalidSetting, which names the variable.
+
+    A variable with our prefix that is no setting is an error: a typing mistake must not become a default.
+    """
+    client_only = {"URL", "PROJECT"}
+    known = {name.upper() for name in Settings.model_fields} | client_only
+    unknown = sorted(
+        n for n in os.environ if n.startswith(PREFIX) and n.removeprefix(PREFIX).split("__")[0] not in known
+    )
+    if unknown:
+        raise InvalidSetting(f"unknown setting: {', '.join(unknown)}", hint="see docs/configuration.md for the names")
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+        raise InvalidSetting(f"{name}: {first['msg']}", hint="see docs/configuration.md") from exc
+
+
+def api_token(settings: Settings) -> str:
+    """The API token: the configured one, or the one kept in the data directory, made on first use with mode 0600."""
+    if settings.token:
+        return settings.token
+    path = settings.data_dir / "token"
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        token = f"hr_api_{secrets.token_urlsafe(32)}"
+        file.write(token)
+    return token

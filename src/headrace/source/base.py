@@ -1,0 +1,33 @@
+"""The contract of sources: they bring code into an empty directory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from headrace.model.value import Value
+from headrace.model.version import Author, Source
+
+
+class Fetched(Value):
+    """What was fetched: the directory holds exactly the project's files, without `.git` and without ignored files."""
+
+    root: Path
+    author: Author
+    message: str = ""
+    commit: str | None = None
+    branch: str | None = None
+    #: Paths relative to `root` that are part of the version; None means all that is there.
+    paths: Sequence[str] | None = None
+
+
+class SourceFetcher(Protocol):
+    kind: ClassVar[str]
+
+    async def fetch(self, source: Source, into: Path, *, seconds: float) -> Fetched:
+        """
+        Bring the code below `into`, or leave it where it is and say so in `Fetched.root`.
+
+        Raises InvalidInput for a source that is refused before anything is fetched (`source.url_not_allowed` and the like),
+        StepFailed with a `source_…` reason for one that can't be had. Never waits for a prompt. Leaves no process behind when cancelled.
+        """
+        ...
