@@ -36,6 +36,21 @@ class StepState(Value):
     cached: bool = False
 
 
+class CommandState(Value):
+    """One command of the build: what was run and what it took. Unset until it ended: all but the first four."""
+
+    step: StepId
+    argv: tuple[str, ...]
+    #: Names only, never values.
+    env: tuple[str, ...] = ()
+    network: str = "none"
+    exit_code: int | None = None
+    killed_by: str | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+
+
 class Receipt(Value):
     """
     What the build's commands printed, in numbers that a reader can recompute from the log.
@@ -69,6 +84,10 @@ class Build(Value):
     status: BuildStatus = BuildStatus.QUEUED
     options: BuildOptions = BuildOptions()
     steps: tuple[StepState, ...] = ()
+    #: At most one for each step.
+    commands: tuple[CommandState, ...] = ()
+    #: The stored plan, a blob of canonical JSON.
+    plan: Digest | None = None
     #: Key of the result: equal keys make equal artifacts.
     result_key: Digest | None = None
     artifact: Digest | None = None

@@ -62,6 +62,29 @@ class StepCompleted(_Event):
     summary: str = ""
 
 
+class SourceResolved(_Event):
+    """The build's version is known, and stored."""
+
+    type: Literal["source.resolved"] = "source.resolved"
+    version_id: str
+    tree: Digest
+    commit: str | None = None
+    branch: str | None = None
+    files: int
+    bytes: int
+
+
+class PlanMade(_Event):
+    """`plan` is the digest of the stored plan; the rest is what people want to see of it."""
+
+    type: Literal["plan.made"] = "plan.made"
+    plan: Digest
+    framework: str
+    package_manager: str | None = None
+    tools: tuple[str, ...] = ()
+    output: str
+
+
 class CommandStarted(_Event):
     type: Literal["build.command.started"] = "build.command.started"
     step: StepId
@@ -179,6 +202,8 @@ Event = Annotated[
     | BuildStarted
     | StepStarted
     | StepCompleted
+    | SourceResolved
+    | PlanMade
     | CommandStarted
     | CommandCompleted
     | Log
