@@ -1,0 +1,2 @@
+const clock = document.getElementById('clock')
+if (clock) clock.textContent = new Date().toLocaleTimeString()
