@@ -1,11 +1,17 @@
 """A build: its row is a fold over its events, so the two can't disagree."""
 
+import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 
 from headrace.model.diagnostic import Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import StepId
 from headrace.model.value import Value
+
+
+#: SHA-256 of nothing: a command that was lost before it could say what it printed.
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class BuildStatus(StrEnum):
@@ -49,6 +55,10 @@ class CommandState(Value):
     seconds: float | None = None
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
+    lines: int = 0
+    bytes: int = 0
+    sha256: str = ""
+    truncated_bytes: int = 0
 
 
 class Receipt(Value):
@@ -63,6 +73,20 @@ class Receipt(Value):
     sha256: str = "0" * 64
     #: Bytes that the log's cap cut away. Not in `lines`, `bytes` or `sha256`.
     truncated_bytes: int = 0
+
+
+def receipt_of(commands: Iterable[CommandState]) -> Receipt:
+    """The receipt of a build's ended commands, in the order in which they ran."""
+    ended = [command for command in commands if command.seconds is not None]
+    rolling = bytes(32)
+    for command in ended:
+        rolling = hashlib.sha256(rolling + bytes.fromhex(command.sha256 or EMPTY_SHA256)).digest()
+    return Receipt(
+        lines=sum(command.lines for command in ended),
+        bytes=sum(command.bytes for command in ended),
+        sha256=rolling.hex(),
+        truncated_bytes=sum(command.truncated_bytes for command in ended),
+    )
 
 
 class BuildOptions(Value):

@@ -28,6 +28,8 @@ class BuildCreated(_Event):
     type: Literal["build.created"] = "build.created"
     project_id: str
     version_id: str | None = None
+    #: Known at once when the version is stored already and can be planned.
+    result_key: Digest | None = None
     options: BuildOptions = BuildOptions()
 
 

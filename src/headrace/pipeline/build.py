@@ -1,0 +1,34 @@
+"""Build: the project's own command, in a sandbox, over its sources and its dependency layer."""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+from headrace.checks.output_finder import find_output
+from headrace.layers.layers import Layer
+from headrace.model.plan import StepId
+from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
+from headrace.pipeline.context import Built, Context, Planned
+
+
+async def run_build_command(ctx: Context, planned: Planned, layer: Layer | None, held: AsyncExitStack) -> Built:
+    """What the build wrote. `held` keeps the working directory readable until it is closed."""
+    async with ctx.step(StepId.BUILD) as step:
+        plan = planned.plan
+        if plan.build is None:
+            step.skipped, step.summary = True, "no build command: the files are served as they are"
+            return await _opened(planned, held, os.open(planned.directory, os.O_RDONLY | os.O_DIRECTORY))
+        layers = (layer.path, planned.directory) if layer else (planned.directory,)
+        mounts = await tool_mounts(ctx, plan.tools)
+        sandbox = await ctx.open_sandbox(sandbox_spec(ctx, StepId.BUILD, plan.build, layers, mounts))
+        files = [file.path for file in planned.tree.files]
+        result = await run_command(ctx, sandbox, StepId.BUILD, plan.build, plan.tools, files)
+        built = await _opened(planned, held, sandbox.open_tree())
+        step.summary = f"built in {result.seconds:.2f} s"
+        return built
+
+
+async def _opened(planned: Planned, held: AsyncExitStack, tree_fd: int) -> Built:
+    held.callback(os.close, tree_fd)
+    directory = await asyncio.to_thread(find_output, tree_fd, planned.plan)
+    return Built(tree_fd=tree_fd, directory=directory)

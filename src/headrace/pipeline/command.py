@@ -1,0 +1,120 @@
+"""Running one planned command in a sandbox, with its facts recorded and its failure explained."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+
+from headrace.diagnostics.diagnose import diagnose
+from headrace.errors import StepFailed
+from headrace.events.lines import log_lines
+from headrace.executor.base import Sandbox
+from headrace.layers.toolchain import bin_directories, provide
+from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
+from headrace.model.limits import NetworkPhase
+from headrace.model.plan import PlannedCommand, StepId, Tool
+from headrace.model.sandbox import (
+    WORKING_DIRECTORY,
+    CommandResult,
+    Egress,
+    SandboxCommand,
+    SandboxMount,
+    SandboxSpec,
+)
+from headrace.pipeline.context import Context
+
+
+def tool_path(tool: Tool) -> str:
+    """Where a tool chain is mounted inside a sandbox."""
+    return f"/opt/headrace/{tool.name}-{tool.version}"
+
+
+async def tool_mounts(ctx: Context, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
+    registry = ctx.services.settings.npm_registry
+    provided = await asyncio.gather(*(provide(ctx.services.tools, tool, registry) for tool in tools))
+    return tuple(
+        SandboxMount(source=layer.path, target=tool_path(tool)) for tool, layer in zip(tools, provided, strict=True)
+    )
+
+
+def sandbox_spec(
+    ctx: Context, step: StepId, command: PlannedCommand, layers: tuple[Path, ...], mounts: tuple[SandboxMount, ...]
+) -> SandboxSpec:
+    # The same name in every attempt at this build: a successor finds the sandbox and follows the command that runs in it.
+    name = f"{ctx.build.id}-{step}"
+    return SandboxSpec(id=name, build_id=ctx.build.id, layers=layers, mounts=mounts, limits=command.limits)
+
+
+async def run_command(
+    ctx: Context,
+    sandbox: Sandbox,
+    step: StepId,
+    command: PlannedCommand,
+    tools: Collection[Tool],
+    files: Collection[str],
+) -> CommandResult:
+    """Run `command` to its end. Raises StepFailed, with the reason and the diagnostics, when it does not succeed."""
+    env = environment(ctx, command, tools)
+    request = SandboxCommand(
+        index=0,
+        step=step,
+        argv=command.argv,
+        directory=str(PurePosixPath(WORKING_DIRECTORY, command.directory)),
+        env=env,
+        egress=_egress(ctx, command.network),
+        limits=command.limits,
+    )
+    before = next((c for c in ctx.build.commands if c.step == step), None)
+    if before is None:
+        await ctx.record(
+            CommandStarted(
+                build_id=ctx.build.id, step=step, argv=command.argv, env=tuple(sorted(env)), network=command.network
+            )
+        )
+    result = await sandbox.run(request, ctx.log)
+    if before is None or before.seconds is None:
+        await ctx.record(_completed(ctx, step, result))
+    if result.exit_code == 0 and result.killed_by is None:
+        return result
+    failure = await asyncio.to_thread(diagnose, step, command, result, log_lines(ctx.log, step), files)
+    for diagnostic in failure.diagnostics:
+        await ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
+    raise StepFailed(failure)
+
+
+def environment(ctx: Context, command: PlannedCommand, tools: Collection[Tool]) -> Mapping[str, str]:
+    """The whole environment of a command. What a project sets wins, except where tools are found."""
+    own = {
+        "CI": "true",
+        "FORCE_COLOR": "1",
+        "HEADRACE": "1",
+        "HEADRACE_BUILD_ID": ctx.build.id,
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+    }
+    binaries = [str(PurePosixPath(WORKING_DIRECTORY, where, "node_modules/.bin")) for where in {command.directory, ""}]
+    chain = [directory for tool in tools for directory in bin_directories(tool)]
+    path = [*sorted(binaries, reverse=True), *chain, "/usr/local/bin", "/usr/bin", "/bin"]
+    return {**own, **ctx.project.settings.env, **command.env, "PATH": ":".join(path)}
+
+
+def _egress(ctx: Context, phase: NetworkPhase) -> Egress:
+    settings = ctx.services.settings
+    hosts = settings.registry_hosts if phase in (NetworkPhase.REGISTRIES, NetworkPhase.INTERNET) else ()
+    return Egress(phase=phase, hosts=hosts)
+
+
+def _completed(ctx: Context, step: StepId, result: CommandResult) -> CommandCompleted:
+    return CommandCompleted(
+        build_id=ctx.build.id,
+        step=step,
+        exit_code=result.exit_code,
+        killed_by=result.killed_by,
+        seconds=round(result.seconds, 3),
+        peak_memory_bytes=result.peak_memory_bytes,
+        cpu_seconds=result.cpu_seconds,
+        lines=result.output.lines,
+        bytes=result.output.bytes,
+        sha256=result.output.sha256,
+        truncated_bytes=result.output.truncated_bytes,
+        background_killed=result.background_killed,
+    )

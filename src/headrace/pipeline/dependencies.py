@@ -1,0 +1,96 @@
+"""Dependencies: installed once into a layer, then mounted. A hit costs a mount, whatever the number of files."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from headrace.layers.layers import Layer
+from headrace.layers.trees import ensure_tree
+from headrace.model.event import CacheDecision
+from headrace.model.plan import CacheKey, Install, StepId
+from headrace.model.version import Tree
+from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
+from headrace.pipeline.context import Context, Planned, Step
+from headrace.plan.explain import explain
+from headrace.plan.layer_key import first_difference, layer_key
+from headrace.records import results
+from headrace.tree import store_entries
+
+
+async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack) -> Layer | None:
+    """The layer with the project's dependencies, pinned as long as `pins` is open; None if it has none."""
+    async with ctx.step(StepId.DEPENDENCIES) as step:
+        plan = planned.plan
+        if plan.install is None:
+            step.skipped, step.summary = True, "nothing to install"
+            return None
+        key = layer_key(plan, planned.tree, scope=scope(ctx), base_system=ctx.services.base_system)
+        layer = None if ctx.build.options.no_cache else ctx.services.layers.find(key.digest)
+        await _decide(ctx, key, layer)
+        if layer is None:
+            layer = await _install(ctx, planned, plan.install, key, step)
+        else:
+            step.cached, step.summary = True, f"{layer.files} files restored by mount"
+            ctx.services.layers.touch(layer.key.digest)
+        pins.enter_context(ctx.services.layers.pin(layer.key.digest))
+        return layer
+
+
+def scope(ctx: Context) -> str:
+    """Layers are shared inside a workspace, never across."""
+    return f"workspace:{ctx.project.workspace}"
+
+
+async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
+    async with ctx.services.db.read() as c:
+        before = await results.last_inputs(c, ctx.project.id, "dependencies")
+    differs = None if layer else first_difference(key, before)
+    await ctx.record(
+        CacheDecision(
+            build_id=ctx.build.id,
+            step=StepId.DEPENDENCIES,
+            cache="dependencies",
+            key=key,
+            hit=layer is not None,
+            differs=differs,
+            explanation=explain("dependencies", key, hit=layer is not None, differs=differs),
+            seconds_saved=layer.seconds if layer else None,
+            made_by=layer.made_by if layer else None,
+        )
+    )
+    async with ctx.services.db.write() as c:
+        await results.save_inputs(c, ctx.project.id, "dependencies", key)
+
+
+async def _install(ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step) -> Layer:
+    plan = planned.plan
+    inputs = await _inputs_only(ctx, planned.tree, install)
+    spec = sandbox_spec(ctx, StepId.DEPENDENCIES, install.command, (inputs,), await tool_mounts(ctx, plan.tools))
+    sandbox = await ctx.open_sandbox(spec)
+    files = [file.path for file in planned.tree.files]
+    result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, install.command, plan.tools, files)
+    made = ctx.scratch / "layer"
+    await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
+    layer = await asyncio.to_thread(
+        ctx.services.layers.commit, key, made, made_by=ctx.build.id, seconds=result.seconds, scope=scope(ctx)
+    )
+    step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed"
+    return layer
+
+
+async def _inputs_only(ctx: Context, tree: Tree, install: Install) -> Path:
+    """A tree with nothing but the install's inputs: what isn't there can't change the layer behind its key's back."""
+    wanted = set(install.inputs)
+    part = Tree(files=tuple(file for file in tree.files if file.path in wanted))
+    digest = await store_entries(ctx.services.store, part)
+    return (await ensure_tree(ctx.services.trees, ctx.services.store, digest)).path
+
+
+def _collect(take: Callable[[str, Path], bool], outputs: tuple[str, ...], made: Path) -> None:
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    for output in outputs:
+        (made / output).parent.mkdir(parents=True, exist_ok=True)
+        take(output, made / output)

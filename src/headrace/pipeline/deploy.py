@@ -1,0 +1,36 @@
+"""Deploy: an artifact gets an address of its own, and the project's address points at it. One pointer moves."""
+
+from datetime import UTC, datetime
+
+from headrace.model.artifact import Artifact
+from headrace.model.deployment import Deployment
+from headrace.model.ids import new_id
+from headrace.model.plan import StepId
+from headrace.pipeline.context import Context
+from headrace.records import deployments
+
+
+def build_label(build_id: str) -> str:
+    """Host label of a build's own address."""
+    return build_id.removeprefix("build_")
+
+
+async def deploy(ctx: Context, artifact: Artifact) -> Deployment:
+    async with ctx.step(StepId.DEPLOY) as step:
+        label = build_label(ctx.build.id)
+        async with ctx.services.db.write() as c:
+            # An earlier attempt at this build may have come this far.
+            deployment = await deployments.by_label_or_none(c, label)
+            if deployment is None:
+                deployment = Deployment(
+                    id=new_id("dpl"),
+                    project_id=ctx.project.id,
+                    build_id=ctx.build.id,
+                    artifact=artifact.digest,
+                    label=label,
+                    created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                )
+                await deployments.insert(c, deployment)
+            await deployments.activate(c, deployment)
+        step.summary = ctx.services.public.site(ctx.project.slug) or f"{ctx.project.slug} points at {deployment.id}"
+        return deployment

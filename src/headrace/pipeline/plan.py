@@ -1,0 +1,71 @@
+"""Plan: a version becomes a build as data. Runs nothing."""
+
+import asyncio
+
+from headrace.layers.trees import ensure_tree
+from headrace.model.event import BuildWarning, PlanMade
+from headrace.model.plan import StepId
+from headrace.model.project import Project
+from headrace.model.version import Version
+from headrace.pipeline.context import Context, Planned
+from headrace.pipeline.services import Services
+from headrace.plan.limits import PlanLimits
+from headrace.plan.planner import make_plan
+from headrace.plan.project_files import DirectoryFiles
+from headrace.settings import Settings
+from headrace.tree import canonical, load_tree
+
+
+async def plan_build(ctx: Context, version: Version) -> Planned:
+    async with ctx.step(StepId.PLAN) as step:
+        planned = await plan_version(ctx.services, ctx.project, version)
+        plan = planned.plan
+        stored = await ctx.services.store.put(canonical(plan))
+        tools = tuple(f"{tool.name} {tool.version}" for tool in plan.tools)
+        await ctx.record(
+            PlanMade(
+                build_id=ctx.build.id,
+                plan=stored,
+                framework=plan.framework,
+                package_manager=plan.package_manager,
+                tools=tools,
+                output=plan.output,
+            )
+        )
+        for ignored in plan.ignored:
+            await ctx.record(
+                BuildWarning(
+                    build_id=ctx.build.id,
+                    step=StepId.PLAN,
+                    code="setting.ignored",
+                    message=f"{ignored.source}: {ignored.setting} is ignored: {ignored.why}",
+                )
+            )
+        step.summary = ", ".join([plan.framework, *tools])
+        return planned
+
+
+async def plan_version(services: Services, project: Project, version: Version) -> Planned:
+    """The plan of a stored version. Raises StepFailed for a project that can't be planned."""
+    tree = await load_tree(services.store, version.tree)
+    layer = await ensure_tree(services.trees, services.store, version.tree)
+    limits = plan_limits(services.settings, project)
+    plan = await asyncio.to_thread(make_plan, DirectoryFiles(layer.path), project.settings, limits)
+    return Planned(plan=plan, tree=tree, directory=layer.path)
+
+
+def plan_limits(settings: Settings, project: Project) -> PlanLimits:
+    """The project's own limits, none above the operator's maximum."""
+    own = project.settings.limits
+
+    def at_most(wish: float | None, maximum: float) -> float:
+        return maximum if wish is None else min(wish, maximum)
+
+    return PlanLimits(
+        install_seconds=at_most(own.install_seconds, settings.install_seconds),
+        build_seconds=at_most(own.build_seconds, settings.build_seconds),
+        cpus=at_most(own.cpus, settings.cpus),
+        memory_bytes=int(at_most(own.memory_bytes, settings.memory_bytes)),
+        disk_bytes=int(at_most(own.disk_bytes, settings.disk_bytes)),
+        log_bytes=int(at_most(own.log_bytes, settings.log_bytes)),
+    )

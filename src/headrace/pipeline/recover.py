@@ -1,0 +1,67 @@
+"""After a crash: builds that nobody works on are taken up, and what no build needs is removed."""
+
+import asyncio
+import shutil
+
+import structlog
+
+from headrace.errors import HeadraceError
+from headrace.model.plan import StepId
+from headrace.pipeline.liveness import is_dead
+from headrace.pipeline.services import Services
+from headrace.records import builds
+
+_log = structlog.get_logger(__name__)
+
+#: A build whose worker died is taken up within this time, plus the lease when the worker was of another machine.
+EVERY_SECONDS = 5.0
+
+#: Steps that run a command in a sandbox.
+SANDBOXED = (StepId.DEPENDENCIES, StepId.BUILD)
+
+
+async def keep_recovering(services: Services) -> None:
+    """Recover until cancelled."""
+    while True:
+        try:
+            await recover(services)
+        except HeadraceError as exc:  # a locked database now may answer in five seconds
+            _log.warning("recovery will be tried again", error=str(exc))
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def sweep(services: Services) -> None:
+    """Remove sandboxes and scratch directories of builds that have ended."""
+    async with services.db.read() as c:
+        unfinished = {build.id for build, _ in await builds.unfinished(c)}
+    scratch = services.settings.data_dir / "builds"
+    if scratch.is_dir():
+        for left in [path for path in scratch.iterdir() if path.name not in unfinished]:
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+    executor = services.executor(services.settings.executor)
+    keep = {f"{build}-{step}" for build in unfinished for step in SANDBOXED}
+    removed = await executor.sweep(keep)
+    if removed:
+        _log.info("removed sandboxes that nobody needs", count=len(removed))
+
+
+async def recover(services: Services) -> int:
+    """
+    Wake a worker for every build that nobody works on. How many were woken.
+
+    A build whose worker died is taken over at once when the worker was of
+    this machine, otherwise when its lease ends.
+    """
+    directory = services.settings.data_dir / "workers"
+    woken = 0
+    async with services.db.read() as c:
+        unfinished = await builds.unfinished(c)
+    for build, worker in unfinished:
+        if worker is not None and worker != services.worker and is_dead(directory, worker):
+            async with services.db.write() as c:
+                await builds.expire(c, worker)
+            worker = None
+        if worker is None:
+            await services.queue.enqueue(build.id)
+            woken += 1
+    return woken

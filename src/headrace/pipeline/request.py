@@ -1,0 +1,123 @@
+"""Asking for a build. The same inputs give the same build; asking twice at once gives one build to both."""
+
+from datetime import UTC, datetime
+
+from headrace.errors import Conflict, InvalidInput, SafeMode, StepFailed
+from headrace.model.build import Build, BuildOptions, BuildStatus
+from headrace.model.digest import Digest
+from headrace.model.event import BuildCompleted, BuildCreated, BuildQueued, CancelRequested
+from headrace.model.ids import new_id
+from headrace.model.project import Project
+from headrace.model.version import Version
+from headrace.pipeline.plan import plan_version
+from headrace.pipeline.reuse import built_before, key_of_result
+from headrace.pipeline.services import Services
+from headrace.records import builds, versions
+
+
+async def request_build(
+    services: Services, project: Project, version_id: str | None, options: BuildOptions
+) -> tuple[Build, bool]:
+    """
+    A build of the version (or of what the project's source holds now), and whether it is a new one.
+
+    Raises SafeMode where running code is switched off and the build isn't there already; NotFound for a foreign version.
+    """
+    version = await _stored_version(services, project, version_id)
+    key = None if version is None or options.force else await _key(services, project, version)
+    if key and (build := await built_before(services, project, key)):
+        return build, False
+    if services.settings.safe_mode:
+        raise SafeMode("this server runs no project's code", hint="the operator can unset HEADRACE_SAFE_MODE")
+    services.executor_for(options.executor)
+    build = Build(
+        id=new_id("build"),
+        project_id=project.id,
+        version_id=version.id if version else None,
+        result_key=key,
+        options=options,
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+    async with services.db.write() as c:
+        # Looked up and saved in one transaction: of two requests at the same moment one makes the build.
+        twin = await builds.with_key_running(c, project.id, key) if key else None
+        if twin is None:
+            await builds.save(c, build)
+    if twin is not None:
+        return twin, False
+    return await _announce(services, build), True
+
+
+async def cancel_build(services: Services, build: Build, by: str) -> Build:
+    """
+    Ask for the end of a build. Raises Conflict when it has ended by itself; asking again changes nothing.
+    """
+    if build.status.terminal:
+        if build.status == "cancelled":
+            return build
+        raise Conflict(
+            f"the build has already {build.status}", code="build.already_terminal", hint="there is nothing to cancel"
+        )
+    async with services.db.write() as c:
+        asked_before = await builds.request_cancel(c, build.id)
+    if not asked_before:
+        await services.journal.record(CancelRequested(build_id=build.id, by=by))
+    if build.status is BuildStatus.QUEUED:
+        await end_unstarted(services, build)
+    await services.queue.cancel(build.id)
+    async with services.db.read() as c:
+        return await builds.get(c, build.id)
+
+
+async def end_unstarted(services: Services, build: Build) -> None:
+    """End a build that no worker has taken. Nothing happens when one takes it first: that one will see the wish."""
+    async with services.db.write() as c:
+        lease = await builds.claim(c, build.id, services.worker, services.settings.lease_seconds)
+    if lease is None:
+        return
+    ended = BuildCompleted(build_id=build.id, status=BuildStatus.CANCELLED, seconds=0, version_id=build.version_id)
+    await services.journal.record(ended, lease=lease, close=True)
+    async with services.db.write() as c:
+        await builds.release(c, lease)
+
+
+async def _stored_version(services: Services, project: Project, version_id: str | None) -> Version | None:
+    async with services.db.read() as c:
+        if version_id is not None:
+            version = await versions.get(c, version_id)
+            if version.project_id != project.id:
+                raise versions.not_found(version_id)
+            return version
+        if project.source is not None:
+            return None
+        newest = await versions.newest_or_none(c, project.id)
+    if newest is None:
+        raise InvalidInput(
+            "the project has no source and no version yet", hint="upload one: POST /projects/{id}/versions"
+        )
+    return newest
+
+
+async def _key(services: Services, project: Project, version: Version) -> Digest | None:
+    """The key of the version's result; None for one that can't be planned, which its build will explain."""
+    try:
+        planned = await plan_version(services, project, version)
+    except StepFailed:
+        return None
+    return key_of_result(services, project, version, planned).digest
+
+
+async def _announce(services: Services, build: Build) -> Build:
+    await services.journal.record(
+        BuildCreated(
+            build_id=build.id,
+            project_id=build.project_id,
+            version_id=build.version_id,
+            result_key=build.result_key,
+            options=build.options,
+        )
+    )
+    await services.journal.record(BuildQueued(build_id=build.id))
+    await services.queue.enqueue(build.id)
+    async with services.db.read() as c:
+        return await builds.get(c, build.id)

@@ -1,0 +1,158 @@
+"""The order of a build: one line for each stage, each given what the one before it made."""
+
+import asyncio
+import shutil
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+import structlog
+
+from headrace.errors import HeadraceError, LeaseLost, StepFailed
+from headrace.model.artifact import Artifact
+from headrace.model.build import Build, BuildStatus, receipt_of
+from headrace.model.deployment import Deployment
+from headrace.model.diagnostic import Failure, FailureReason
+from headrace.model.event import BuildCompleted, BuildStarted
+from headrace.pipeline.artifact import publish_artifact
+from headrace.pipeline.build import run_build_command
+from headrace.pipeline.context import Context
+from headrace.pipeline.dependencies import dependency_layer
+from headrace.pipeline.deploy import deploy
+from headrace.pipeline.plan import plan_build
+from headrace.pipeline.reuse import reuse_result, save_result
+from headrace.pipeline.source import resolve_version
+from headrace.pipeline.verify import verify_output
+from headrace.records import builds
+
+_log = structlog.get_logger(__name__)
+
+
+async def change_to_address(ctx: Context) -> tuple[Artifact, Deployment, bool]:
+    """A change in, an address out; and whether the result came from the cache."""
+    async with AsyncExitStack() as held:
+        version = await resolve_version(ctx)
+        planned = await plan_build(ctx, version)
+        key, artifact = await reuse_result(ctx, version, planned)
+        if artifact is not None:
+            return artifact, await deploy(ctx, artifact), True
+        started = time.monotonic()
+        layer = await dependency_layer(ctx, planned, held)
+        built = await run_build_command(ctx, planned, layer, held)
+        output = await verify_output(ctx, planned, built)
+        artifact = await publish_artifact(ctx, planned, built, output)
+        await save_result(ctx, key, artifact, seconds=time.monotonic() - started)
+        return artifact, await deploy(ctx, artifact), False
+
+
+async def run_build(ctx: Context) -> Build:
+    """
+    Take the build to its end and record it. A failed or timed-out build is a result.
+
+    Cancelling this call records nothing: the build goes on in its sandbox, and the next attempt picks it up. A wish to
+    cancel the *build* is told by `ctx.cancelled`. Raises LeaseLost when another worker has it.
+    """
+    await ctx.record(
+        BuildStarted(build_id=ctx.build.id, worker=ctx.lease.worker, fence=ctx.lease.fence, executor=ctx.executor.name)
+    )
+    try:
+        ended = await _outcome(ctx)
+    except (LeaseLost, asyncio.CancelledError):
+        raise
+    except Exception as exc:
+        _log.exception("build broke", build_id=ctx.build.id)
+        ended = _failed(ctx, _our_fault(ctx, exc))
+    return await _complete(ctx, ended)
+
+
+async def _outcome(ctx: Context) -> BuildCompleted:
+    work = asyncio.create_task(change_to_address(ctx), name=f"build {ctx.build.id}")
+    wish = asyncio.create_task(ctx.cancelled.wait())
+    try:
+        await asyncio.wait({work, wish}, timeout=_remaining(ctx.build), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            await _stop(work)
+            return _cancelled(ctx) if ctx.cancelled.is_set() else _failed(ctx, _timeout(ctx))
+        artifact, deployment, cached = work.result()
+    except StepFailed as stopped:
+        return _cancelled(ctx) if ctx.cancelled.is_set() else _failed(ctx, stopped.failure)
+    finally:
+        wish.cancel()
+        await _stop(work)
+    return BuildCompleted(
+        build_id=ctx.build.id,
+        status=BuildStatus.SUCCEEDED,
+        seconds=0,
+        artifact=artifact.digest,
+        deployment_id=deployment.id,
+        url=ctx.services.public.site(ctx.project.slug),
+        cached=cached,
+    )
+
+
+async def _stop(work: "asyncio.Task[object]") -> None:
+    """Cancel the stages and wait for their clean-up: sandboxes are closed when this returns."""
+    if not work.done():
+        work.cancel()
+        await asyncio.wait({work})
+
+
+async def _complete(ctx: Context, ended: BuildCompleted) -> Build:
+    if ended.status is not BuildStatus.SUCCEEDED:
+        # Something may still run; an ended build has nothing that does.
+        await ctx.close_sandboxes()
+    row = await load_build(ctx)
+    started = row.started_at or row.created_at
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds()
+    await ctx.record(
+        ended.but(
+            seconds=round(max(0.0, seconds), 3),
+            receipt=receipt_of(row.commands),
+            version_id=row.version_id,
+            result_key=row.result_key,
+        ),
+        close=True,
+    )
+    await ctx.close_sandboxes()
+    await asyncio.to_thread(shutil.rmtree, ctx.scratch, ignore_errors=True)
+    return await load_build(ctx)
+
+
+async def load_build(ctx: Context) -> Build:
+    async with ctx.services.db.read() as c:
+        return await builds.get(c, ctx.build.id)
+
+
+def _remaining(build: Build) -> float | None:
+    """Seconds that the build's own time limit leaves, across attempts."""
+    if build.options.seconds is None:
+        return None
+    started = datetime.fromisoformat(build.started_at) if build.started_at else datetime.now(UTC)
+    return max(0.1, build.options.seconds - (datetime.now(UTC) - started).total_seconds())
+
+
+def _failed(ctx: Context, failure: Failure) -> BuildCompleted:
+    return BuildCompleted(build_id=ctx.build.id, status=BuildStatus.FAILED, seconds=0, failure=failure)
+
+
+def _cancelled(ctx: Context) -> BuildCompleted:
+    return BuildCompleted(build_id=ctx.build.id, status=BuildStatus.CANCELLED, seconds=0)
+
+
+def _timeout(ctx: Context) -> Failure:
+    return Failure(
+        reason=FailureReason.TIMEOUT,
+        step=ctx.at[0],
+        message=f"the build was stopped after its time limit of {ctx.build.options.seconds:g} s",
+        hint="give it more with --timeout",
+    )
+
+
+def _our_fault(ctx: Context, exc: Exception) -> Failure:
+    known = isinstance(exc, HeadraceError)
+    return Failure(
+        reason=FailureReason.INTERNAL,
+        step=ctx.at[0],
+        message=str(exc) if known else "Headrace itself failed; the server's log says why",
+        hint=exc.hint if isinstance(exc, HeadraceError) else "try again; if it stays, report it with the server's log",
+    )

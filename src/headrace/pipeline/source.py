@@ -1,0 +1,77 @@
+"""Source: a place where code is becomes a version, an immutable tree in the store."""
+
+import asyncio
+import shutil
+from datetime import UTC, datetime
+
+from headrace.model.event import SourceResolved
+from headrace.model.ids import new_id
+from headrace.model.plan import StepId
+from headrace.model.project import Project
+from headrace.model.version import Author, Source, Version, VersionSource
+from headrace.pipeline.context import Context
+from headrace.pipeline.services import Services
+from headrace.records import versions
+from headrace.source.base import Fetched
+from headrace.tree import snapshot, store_tree
+
+
+async def resolve_version(ctx: Context) -> Version:
+    """The build's version: the one it was asked for, or what its project's source holds now."""
+    async with ctx.step(StepId.SOURCE) as step:
+        if ctx.build.version_id:
+            async with ctx.services.db.read() as c:
+                version = await versions.get(c, ctx.build.version_id)
+        else:
+            version = await _fetch(ctx, ctx.project.source)
+        await ctx.record(
+            SourceResolved(
+                build_id=ctx.build.id,
+                version_id=version.id,
+                tree=version.tree,
+                commit=version.commit,
+                branch=version.branch,
+                files=version.files,
+                bytes=version.bytes,
+            )
+        )
+        step.summary = f"{version.files} files, {version.bytes / 1024:.0f} KiB"
+        return version
+
+
+async def _fetch(ctx: Context, source: Source | None) -> Version:
+    if source is None or isinstance(source, VersionSource):
+        async with ctx.services.db.read() as c:
+            return await versions.get(c, source.version) if source else await versions.newest(c, ctx.project.id)
+    into = ctx.scratch / "source"
+    # An earlier attempt may have died in the middle of fetching.
+    await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
+    await asyncio.to_thread(into.mkdir, parents=True)
+    seconds = ctx.project.settings.limits.clone_seconds or ctx.services.settings.clone_seconds
+    fetched = await ctx.services.sources[source.kind].fetch(source, into, seconds=seconds)
+    return await add_version(ctx.services, ctx.project, fetched)
+
+
+async def add_version(services: Services, project: Project, fetched: Fetched) -> Version:
+    """Store what was fetched as a version. The newest version is returned when it has the same tree and commit."""
+    tree = await asyncio.to_thread(snapshot, fetched.root, fetched.paths)
+    digest = await store_tree(services.store, fetched.root, tree)
+    async with services.db.write() as c:
+        newest = await versions.newest_or_none(c, project.id)
+        if newest and newest.tree == digest and newest.commit == fetched.commit:
+            return newest
+        version = Version(
+            id=new_id("ver"),
+            project_id=project.id,
+            tree=digest,
+            parent=newest.id if newest else None,
+            author=fetched.author or Author(kind="user", name="unknown"),
+            message=fetched.message,
+            commit=fetched.commit,
+            branch=fetched.branch,
+            files=len(tree.files),
+            bytes=sum(file.size for file in tree.files),
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        await versions.insert(c, version)
+        return version
