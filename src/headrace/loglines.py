@@ -61,6 +61,7 @@ class LineEncoder:
         #: Bytes of a line that has no end yet.
         self.pending = b""
         self.tally = tally or Tally()
+        _keep_memory()
         fields = {"type": "build.log", "build_id": build_id, "step": step, "stream": stream}
         self._fields = json.dumps(fields, separators=(",", ":"))[1:].removesuffix("}").encode() + b',"line":"'
         self._ts = ""
@@ -123,7 +124,8 @@ class LineEncoder:
 
     def _lines(self, data: bytes, records: list[bytes]) -> None:
         """Records of whole lines; the newline of the last one is left out of `data`."""
-        self.tally.add(data + b"\n")
+        self.tally.add(data)
+        self.tally.add(b"\n")
         self._open_line = False
         if not _is_utf8(data):
             lines = data.split(b"\n")
@@ -140,6 +142,12 @@ class LineEncoder:
             self._ts = ts
             self._head = b'"ts":"%s",%s' % (ts.encode(), self._fields)
             self._between = _END + b"\n" + self._head
+
+
+def _keep_memory() -> None:
+    # Until a block of this size was freed once, glibc gives the memory of every chunk back to the kernel and fetches it
+    # again for the next one, which takes as long as all the work on the chunk.
+    bytes(8 * 1024 * 1024)
 
 
 def raw_bytes(record: Mapping[str, object]) -> bytes:
