@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     debian_mirror: str = Field(
         default="http://deb.debian.org/debian", description="Where the sandbox's base system comes from."
     )
+    git_hosts: tuple[str, ...] = Field(
+        default=(), description="Git hosts that may be at a private address. Every other one must be on the internet."
+    )
+    ca_file: Path | None = Field(
+        default_factory=lambda: Path(os.environ["SSL_CERT_FILE"]) if os.environ.get("SSL_CERT_FILE") else None,
+        description="Certificates that outgoing connections trust; `SSL_CERT_FILE` without it, then the system's.",
+    )
     allow_file_urls: bool = Field(default=False, description="Allow `file://` git sources. For tests on one machine.")
     clone_seconds: float = Field(default=300, gt=0, description="Time limit of fetching a source.")
     install_seconds: float = Field(default=1800, gt=0, description="Time limit of installing dependencies.")

@@ -12,6 +12,7 @@ class FailureReason(StrEnum):
 
     # source
     SOURCE_NOT_FOUND = "source_not_found"
+    SOURCE_UNREACHABLE = "source_unreachable"
     SOURCE_AUTH_FAILED = "source_auth_failed"
     SOURCE_EMPTY = "source_empty"
     SOURCE_TOO_LARGE = "source_too_large"

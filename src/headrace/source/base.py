@@ -18,6 +18,8 @@ class Fetched(Value):
     branch: str | None = None
     #: Paths relative to `root` that are part of the version; None means all that is there.
     paths: Sequence[str] | None = None
+    #: What people should know, such as "the submodule lib/x was left out".
+    notes: Sequence[str] = ()
 
 
 class SourceFetcher(Protocol):
@@ -27,7 +29,8 @@ class SourceFetcher(Protocol):
         """
         Bring the code below `into`, or leave it where it is and say so in `Fetched.root`.
 
-        Raises InvalidInput for a source that is refused before anything is fetched (`source.url_not_allowed` and the like),
-        StepFailed with a `source_…` reason for one that can't be had. Never waits for a prompt. Leaves no process behind when cancelled.
+        Raises InvalidInput for a source that is refused as such (`source.url_not_allowed`, `archive.path_escape` and the like),
+        StepFailed with a `source_…` reason for one that can't be had. `into` is empty again then. Never waits for a prompt.
+        Cancelled, it returns when no process of its own is left.
         """
         ...
