@@ -101,6 +101,14 @@ class Unavailable(HeadraceError):
     retryable = True
 
 
+class DatabaseUnusable(HeadraceError):
+    """The database is missing, damaged, replaced or of another version. Nothing is changed; an operator must look."""
+
+    code = "database.unusable"
+    http_status = 503
+    exit_status = 78
+
+
 class ExecutorUnavailable(Unavailable):
     """No sandbox can be opened on this machine."""
 

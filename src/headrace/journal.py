@@ -1,0 +1,129 @@
+"""
+The one door for facts: an event goes to the build's log, and then the rows say what the log says.
+
+The log is the truth. Both writes happen while the database's write lock is held, so rows take events in the order of
+the log, and no worker can claim the build between the check of a lease and the write. A crash between the two leaves
+the row behind its log; `replay` brings it up. Whoever takes a build over calls it first.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headrace.errors import LeaseLost, NotFound
+from headrace.events.base import EventLog
+from headrace.model.build import Build, BuildStatus
+from headrace.model.event import BuildCompleted, BuildCreated, CacheDecision, CancelRequested, Event
+from headrace.model.fold import apply, started
+from headrace.model.job import Lease
+from headrace.records import builds, decisions, results
+from headrace.records.database import Database
+
+logger = logging.getLogger(__name__)
+
+#: Called with each event after it is stored. Must not block.
+Listener = Callable[[Event], None]
+
+_REPLAY_BATCH = 1000
+
+
+class Journal:
+    def __init__(self, db: Database, events: EventLog) -> None:
+        self._db = db
+        self._events = events
+        self._listeners: list[Listener] = []
+        #: Builds whose row may have missed an event that this process appended.
+        self._behind: set[str] = set()
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called, in this process, with each event that is recorded through this journal."""
+        self._listeners.append(listener)
+
+    async def record(self, event: Event, *, lease: Lease | None = None, close: bool = False) -> Event:
+        """
+        Append the event and apply it to the rows; the event as stored.
+
+        With a lease, raises LeaseLost and changes nothing when another worker has the build. `close` ends the log.
+        Raises Conflict when the log is closed, NotFound for a build that is unknown and not created by this event.
+        """
+        return (await self.record_all([event], lease=lease, close=close))[0]
+
+    async def record_all(
+        self, events: Sequence[Event], *, lease: Lease | None = None, close: bool = False
+    ) -> Sequence[Event]:
+        """Several events of one build, in one append and one transaction."""
+        build_id = events[0].build_id
+        async with self._db.write() as c:
+            build = await builds.get(c, build_id, lock=True)
+            if lease is not None and not await builds.holds(c, lease):
+                raise LeaseLost(f"{lease.worker} no longer holds {build_id}")
+            if build is None and not isinstance(events[0], BuildCreated):
+                raise NotFound(f"no build {build_id}")
+            if build_id in self._behind and build is not None:
+                build = await self._catch_up(c, build)
+            stored = await self._events.append(build_id, events, close=close)
+            # From here on the log has the events. Until the row has them too, it must be assumed to be behind.
+            self._behind.add(build_id)
+            await _absorb(c, build, stored)
+        self._behind.discard(build_id)
+        self._tell(stored)
+        return stored
+
+    async def replay(self, build_id: str) -> Build | None:
+        """Apply what the log has and the row has not seen; the build after it. Safe to repeat, and cheap when done."""
+        async with self._db.write() as c:
+            build = await builds.get(c, build_id, lock=True)
+            if build is not None and await self._events.last(build_id) <= build.seen:
+                return build
+            build = await self._catch_up(c, build, build_id)
+        self._behind.discard(build_id)
+        return build
+
+    async def _catch_up(self, c: AsyncConnection, build: Build | None, build_id: str = "") -> Build | None:
+        seen, log = (build.seen, build.id) if build else (0, build_id)
+        while missed := await self._events.read(log, after=seen, limit=_REPLAY_BATCH):
+            build = await _absorb(c, build, missed)
+            seen = missed[-1].seq
+        return build
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events:
+            for listener in self._listeners:
+                try:
+                    listener(event)
+                except Exception:
+                    # A fact stays a fact, whatever somebody who counts facts makes of it.
+                    logger.exception("a listener failed at %s", event.type)
+
+
+async def _absorb(c: AsyncConnection, build: Build | None, events: Sequence[Event]) -> Build | None:
+    """The fold, and what else the events imply. The build after them."""
+    for event in events:
+        if build is not None:
+            build = apply(build, event)
+        elif isinstance(event, BuildCreated):
+            build = started(event)
+    if build is None:
+        return None
+    await builds.save(c, build)
+    for event in events:
+        await _imply(c, build, event)
+    return build
+
+
+async def _imply(c: AsyncConnection, build: Build, event: Event) -> None:
+    match event:
+        case CancelRequested():
+            await builds.request_cancel(c, build.id)
+        case CacheDecision():
+            await decisions.save(c, event)
+            await results.save_inputs(c, build.project_id, event.cache, event.key)
+        case BuildCompleted(status=BuildStatus.SUCCEEDED, result_key=str(digest), artifact=str(artifact), cached=False):
+            # The key's inputs are those of the decision that this build's result was not there.
+            key = await results.last_inputs(c, build.project_id, "result")
+            if key is not None and key.digest == digest:
+                saved = {"build_id": build.id, "artifact": artifact, "seconds": event.seconds}
+                await results.save(c, key, **saved, project_id=build.project_id)
+        case _:
+            pass

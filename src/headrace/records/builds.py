@@ -1,0 +1,177 @@
+"""Builds: what the fold of their events says, and who works on them."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headrace.model.build import Build, BuildStatus
+from headrace.model.digest import Digest
+from headrace.model.job import Lease
+from headrace.records.rows import from_row, seconds_now, to_row
+from headrace.records.tables import builds, projects
+
+_UNFINISHED = builds.c.status.in_((BuildStatus.QUEUED.value, BuildStatus.BUILDING.value))
+_SHOWN = [builds.c[name] for name in (*(n for n in Build.model_fields if n in builds.c), "rest")]
+_UNHELD = or_(builds.c.lease_until.is_(None), builds.c.lease_until < seconds_now())
+
+
+async def save(c: AsyncConnection, build: Build) -> None:
+    """Insert or replace. `active`, the lease and the cancel flag of a row that exists stay as they are."""
+    row = to_row(builds, build)
+    kept = {name: value for name, value in row.items() if name not in ("id", "active")}
+    done = await c.execute(update(builds).where(builds.c.id == build.id).values(kept))
+    if done.rowcount == 0:
+        owner = select(projects.c.workspace).where(projects.c.id == build.project_id).scalar_subquery()
+        await c.execute(insert(builds).values(row | {"workspace": owner}))
+
+
+async def get(c: AsyncConnection, build_id: str, *, workspace: str | None = None, lock: bool = False) -> Build | None:
+    """The build; None also when it belongs to another workspace than the given one. `lock` keeps others from it."""
+    query = select(*_SHOWN).where(builds.c.id == build_id)
+    if workspace is not None:
+        query = query.where(builds.c.workspace == workspace)
+    return await _one(c, query.with_for_update() if lock else query)
+
+
+async def page(
+    c: AsyncConnection,
+    *,
+    workspace: str | None = None,
+    project_id: str | None = None,
+    status: BuildStatus | None = None,
+    after: str | None = None,
+    limit: int = 50,
+) -> list[Build]:
+    """Newest first. `after` is the last id of the page before."""
+    query = select(*_SHOWN)
+    if workspace is not None:
+        query = query.where(builds.c.workspace == workspace)
+    if project_id is not None:
+        query = query.where(builds.c.project_id == project_id)
+    if status is not None:
+        query = query.where(builds.c.status == status.value)
+    if after is not None:
+        query = query.where(builds.c.id < after)
+    return await _all(c, query.order_by(builds.c.id.desc()).limit(limit))
+
+
+async def find_result(c: AsyncConnection, key: Digest, *, project_id: str | None = None) -> Build | None:
+    """The newest build that succeeded with this result key."""
+    query = select(*_SHOWN).where(builds.c.result_key == key, builds.c.status == BuildStatus.SUCCEEDED.value)
+    return await _one(c, _newest_of(query, project_id))
+
+
+async def with_key_running(
+    c: AsyncConnection, key: Digest, *, project_id: str | None = None, older_than: str | None = None
+) -> Build | None:
+    """The newest build that is queued or running with this result key; only one made before `older_than`, if given."""
+    query = select(*_SHOWN).where(builds.c.result_key == key, _UNFINISHED)
+    if older_than is not None:
+        query = query.where(builds.c.id < older_than)
+    return await _one(c, _newest_of(query, project_id))
+
+
+async def unfinished(c: AsyncConnection, *, project_id: str | None = None) -> list[Build]:
+    """Queued and running builds, the oldest first."""
+    query = select(*_SHOWN).where(_UNFINISHED).order_by(builds.c.id)
+    return await _all(c, query if project_id is None else query.where(builds.c.project_id == project_id))
+
+
+async def unheld(c: AsyncConnection) -> list[str]:
+    """Ids of unfinished builds that nobody works on: never claimed, released, or their lease ran out."""
+    return list((await c.execute(select(builds.c.id).where(_UNFINISHED, _UNHELD).order_by(builds.c.id))).scalars())
+
+
+async def counts(c: AsyncConnection) -> dict[BuildStatus, int]:
+    """How many builds are queued and running. Reads only these."""
+    query = select(builds.c.status, func.count()).where(_UNFINISHED).group_by(builds.c.status)
+    found = {row[0]: row[1] for row in await c.execute(query)}
+    return {status: found.get(status.value, 0) for status in (BuildStatus.QUEUED, BuildStatus.BUILDING)}
+
+
+async def claim(c: AsyncConnection, build_id: str | None, worker: str, seconds: float) -> Lease | None:
+    """
+    Take this build, or the oldest that waits, for `seconds`. None when there is none to take.
+
+    One statement decides, and the fence rises with it: of any number of workers one gets the build.
+    """
+    free: list[ColumnElement[bool]] = [_UNFINISHED, _UNHELD]
+    if build_id is not None:
+        free.append(builds.c.id == build_id)
+    chosen = select(builds.c.id).where(*free).order_by(builds.c.id).limit(1).with_for_update(skip_locked=True)
+    taken = await c.execute(
+        update(builds)
+        .where(builds.c.id == chosen.scalar_subquery())
+        .values(worker=worker, fence=builds.c.fence + 1, lease_until=seconds_now() + seconds)
+        .returning(builds.c.id, builds.c.fence)
+    )
+    row = taken.first()
+    return Lease(build_id=row.id, worker=worker, fence=row.fence) if row else None
+
+
+async def renew(c: AsyncConnection, worker: str, seconds: float) -> set[str]:
+    """Prolong all leases of the worker; the ids of the builds that it still holds."""
+    held = await c.execute(
+        update(builds)
+        .where(builds.c.worker == worker, _UNFINISHED)
+        .values(lease_until=seconds_now() + seconds)
+        .returning(builds.c.id)
+    )
+    return set(held.scalars())
+
+
+async def release(c: AsyncConnection, lease: Lease) -> None:
+    """Give the build back, done or not. Nothing happens when another worker has it."""
+    await c.execute(update(builds).where(*_of(lease)).values(worker=None, lease_until=None))
+
+
+async def expire(c: AsyncConnection, worker: str) -> list[str]:
+    """End all leases of a worker that is known to be dead; the ids of its unfinished builds."""
+    freed = await c.execute(
+        update(builds)
+        .where(builds.c.worker == worker, _UNFINISHED)
+        .values(worker=None, lease_until=None)
+        .returning(builds.c.id)
+    )
+    return sorted(freed.scalars())
+
+
+async def workers(c: AsyncConnection) -> set[str]:
+    """Workers that hold an unfinished build, alive or not."""
+    return set((await c.execute(select(builds.c.worker).where(builds.c.worker.is_not(None), _UNFINISHED))).scalars())
+
+
+async def holds(c: AsyncConnection, lease: Lease) -> bool:
+    """No other worker took the build since. A lease that ran out and that nobody took still holds."""
+    return (await c.execute(select(builds.c.id).where(*_of(lease)))).first() is not None
+
+
+async def request_cancel(c: AsyncConnection, build_id: str) -> bool:
+    """Set the cancel flag. False when the build is unknown or already over."""
+    done = await c.execute(update(builds).where(builds.c.id == build_id, _UNFINISHED).values(cancel_requested=True))
+    return done.rowcount > 0
+
+
+async def cancel_requested(c: AsyncConnection, ids: Collection[str]) -> set[str]:
+    """Those of `ids` whose cancellation was asked for."""
+    query = select(builds.c.id).where(builds.c.id.in_(ids), builds.c.cancel_requested)
+    return set((await c.execute(query)).scalars()) if ids else set()
+
+
+def _of(lease: Lease) -> Sequence[ColumnElement[bool]]:
+    return builds.c.id == lease.build_id, builds.c.worker == lease.worker, builds.c.fence == lease.fence
+
+
+def _newest_of(query: Select[*tuple[object, ...]], project_id: str | None) -> Select[*tuple[object, ...]]:
+    newest = query.order_by(builds.c.id.desc()).limit(1)
+    return newest if project_id is None else newest.where(builds.c.project_id == project_id)
+
+
+async def _one(c: AsyncConnection, query: Select[*tuple[object, ...]]) -> Build | None:
+    row = (await c.execute(query)).mappings().first()
+    return from_row(Build, row) if row else None
+
+
+async def _all(c: AsyncConnection, query: Select[*tuple[object, ...]]) -> list[Build]:
+    return [from_row(Build, row) for row in (await c.execute(query)).mappings()]

@@ -1,0 +1,42 @@
+"""Versions of projects."""
+
+from sqlalchemy import insert as sql_insert
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headrace.model.digest import Digest
+from headrace.model.version import Version
+from headrace.records.rows import from_row, to_row
+from headrace.records.tables import projects, versions
+
+
+async def insert(c: AsyncConnection, version: Version) -> None:
+    await c.execute(sql_insert(versions).values(to_row(versions, version)))
+
+
+async def get(c: AsyncConnection, version_id: str, *, workspace: str | None = None) -> Version | None:
+    query = select(versions).where(versions.c.id == version_id)
+    if workspace is not None:
+        query = query.join(projects).where(projects.c.workspace == workspace)
+    row = (await c.execute(query)).mappings().first()
+    return from_row(Version, row) if row else None
+
+
+async def page(c: AsyncConnection, project_id: str, *, after: str | None = None, limit: int = 50) -> list[Version]:
+    """Newest first. `after` is the last id of the page before."""
+    query = select(versions).where(versions.c.project_id == project_id)
+    if after is not None:
+        query = query.where(versions.c.id < after)
+    rows = (await c.execute(query.order_by(versions.c.id.desc()).limit(limit))).mappings()
+    return [from_row(Version, row) for row in rows]
+
+
+async def newest(c: AsyncConnection, project_id: str) -> Version | None:
+    return next(iter(await page(c, project_id, limit=1)), None)
+
+
+async def by_tree(c: AsyncConnection, project_id: str, tree: Digest) -> Version | None:
+    """The newest version of the project with this tree."""
+    query = select(versions).where(versions.c.project_id == project_id, versions.c.tree == tree)
+    row = (await c.execute(query.order_by(versions.c.id.desc()).limit(1))).mappings().first()
+    return from_row(Version, row) if row else None
