@@ -5,7 +5,7 @@ A user's build that fails is a result (`headrace.model.diagnostic.Failure`), not
 `StepFailed` carries one through the pipeline and never leaves it.
 """
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:  # keeps this module light: the CLI imports it before anything else
     from headrace.model.diagnostic import Failure
@@ -141,7 +141,7 @@ class LeaseLost(HeadraceError):
     http_status = 409
 
 
-class StepFailed(Exception):  # noqa: N818 - a result on its way out of the pipeline, not an error of ours
+class StepFailed(Exception):
     """
     The user's build can't go on.
 
@@ -151,3 +151,13 @@ class StepFailed(Exception):  # noqa: N818 - a result on its way out of the pipe
     def __init__(self, failure: "Failure") -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+_T = TypeVar("_T")
+
+
+def found(thing: _T | None, what: str) -> _T:
+    """`thing`, if it is there. Raises NotFound."""
+    if thing is None:
+        raise NotFound(f"{what} does not exist", hint="check the id")
+    return thing

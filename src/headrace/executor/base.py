@@ -58,6 +58,8 @@ class Executor(Protocol):
     name: ClassVar[str]
     #: False when tenant code runs with the rights of this process.
     isolated: ClassVar[bool]
+    #: What cache keys say of the system that commands run on: equal texts, equal programs. Known before it is made.
+    base_system: str
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
         """Make the sandbox's directories, or attach to them when they exist. Raises ExecutorUnavailable."""

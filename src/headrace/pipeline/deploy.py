@@ -20,7 +20,7 @@ async def deploy(ctx: Context, artifact: Artifact) -> Deployment:
         label = build_label(ctx.build.id)
         async with ctx.services.db.write() as c:
             # An earlier attempt at this build may have come this far.
-            deployment = await deployments.by_label_or_none(c, label)
+            deployment = await deployments.of_build(c, ctx.build.id)
             if deployment is None:
                 deployment = Deployment(
                     id=new_id("dpl"),
@@ -31,6 +31,6 @@ async def deploy(ctx: Context, artifact: Artifact) -> Deployment:
                     created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 )
                 await deployments.insert(c, deployment)
-            await deployments.activate(c, deployment)
+            await deployments.activate(c, deployment, unless_newer=True)
         step.summary = ctx.services.public.site(ctx.project.slug) or f"{ctx.project.slug} points at {deployment.id}"
         return deployment

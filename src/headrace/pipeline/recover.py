@@ -33,7 +33,7 @@ async def keep_recovering(services: Services) -> None:
 async def sweep(services: Services) -> None:
     """Remove sandboxes and scratch directories of builds that have ended."""
     async with services.db.read() as c:
-        unfinished = {build.id for build, _ in await builds.unfinished(c)}
+        unfinished = {build.id for build in await builds.unfinished(c)}
     scratch = services.settings.data_dir / "builds"
     if scratch.is_dir():
         for left in [path for path in scratch.iterdir() if path.name not in unfinished]:
@@ -53,15 +53,15 @@ async def recover(services: Services) -> int:
     this machine, otherwise when its lease ends.
     """
     directory = services.settings.data_dir / "workers"
-    woken = 0
     async with services.db.read() as c:
-        unfinished = await builds.unfinished(c)
-    for build, worker in unfinished:
-        if worker is not None and worker != services.worker and is_dead(directory, worker):
+        holding = await builds.workers(c)
+    for worker in holding - {services.worker}:
+        if is_dead(directory, worker):
             async with services.db.write() as c:
-                await builds.expire(c, worker)
-            worker = None
-        if worker is None:
-            await services.queue.enqueue(build.id)
-            woken += 1
-    return woken
+                freed = await builds.expire(c, worker)
+            _log.info("a worker has died", worker=worker, builds=freed)
+    async with services.db.read() as c:
+        waiting = await builds.unheld(c)
+    for build_id in waiting:
+        await services.queue.enqueue(build_id)
+    return len(waiting)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from headrace.errors import Conflict, InvalidInput, SafeMode, StepFailed
+from headrace.errors import Conflict, InvalidInput, SafeMode, StepFailed, found
 from headrace.model.build import Build, BuildOptions, BuildStatus
 from headrace.model.digest import Digest
 from headrace.model.event import BuildCompleted, BuildCreated, BuildQueued, CancelRequested
@@ -40,7 +40,7 @@ async def request_build(
     )
     async with services.db.write() as c:
         # Looked up and saved in one transaction: of two requests at the same moment one makes the build.
-        twin = await builds.with_key_running(c, project.id, key) if key else None
+        twin = await builds.with_key_running(c, key, project_id=project.id) if key else None
         if twin is None:
             await builds.save(c, build)
     if twin is not None:
@@ -59,14 +59,15 @@ async def cancel_build(services: Services, build: Build, by: str) -> Build:
             f"the build has already {build.status}", code="build.already_terminal", hint="there is nothing to cancel"
         )
     async with services.db.write() as c:
-        asked_before = await builds.request_cancel(c, build.id)
+        asked_before = await builds.cancel_requested(c, [build.id])
+        await builds.request_cancel(c, build.id)
     if not asked_before:
         await services.journal.record(CancelRequested(build_id=build.id, by=by))
     if build.status is BuildStatus.QUEUED:
         await end_unstarted(services, build)
     await services.queue.cancel(build.id)
     async with services.db.read() as c:
-        return await builds.get(c, build.id)
+        return found(await builds.get(c, build.id), build.id)
 
 
 async def end_unstarted(services: Services, build: Build) -> None:
@@ -84,13 +85,11 @@ async def end_unstarted(services: Services, build: Build) -> None:
 async def _stored_version(services: Services, project: Project, version_id: str | None) -> Version | None:
     async with services.db.read() as c:
         if version_id is not None:
-            version = await versions.get(c, version_id)
-            if version.project_id != project.id:
-                raise versions.not_found(version_id)
-            return version
+            version = found(await versions.get(c, version_id), version_id)
+            return found(version if version.project_id == project.id else None, version_id)
         if project.source is not None:
             return None
-        newest = await versions.newest_or_none(c, project.id)
+        newest = await versions.newest(c, project.id)
     if newest is None:
         raise InvalidInput(
             "the project has no source and no version yet", hint="upload one: POST /projects/{id}/versions"
@@ -120,4 +119,4 @@ async def _announce(services: Services, build: Build) -> Build:
     await services.journal.record(BuildQueued(build_id=build.id))
     await services.queue.enqueue(build.id)
     async with services.db.read() as c:
-        return await builds.get(c, build.id)
+        return found(await builds.get(c, build.id), build.id)

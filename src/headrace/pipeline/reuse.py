@@ -64,7 +64,7 @@ async def save_result(ctx: Context, key: CacheKey, artifact: Artifact, *, second
 async def built_before(services: Services, project: Project, key: Digest) -> Build | None:
     """The newest succeeded build of this project with these inputs, if its artifact is still there."""
     async with services.db.read() as c:
-        build = await builds.find_result(c, project.id, key)
+        build = await builds.find_result(c, key, project_id=project.id)
     if build is None or build.artifact is None or await services.store.missing([build.artifact]):
         return None
     return build
@@ -77,7 +77,8 @@ async def _made_before(
     if build is None or build.artifact is None:
         return None, None, None
     async with services.db.read() as c:
-        return build.id, await artifacts.get(c, build.artifact), await results.seconds(c, key)
+        result = await results.get(c, key, project_id=project.id)
+        return build.id, await artifacts.get(c, build.artifact), result.seconds if result else None
 
 
 async def _twin_ended(ctx: Context, key: Digest) -> bool:
@@ -87,11 +88,12 @@ async def _twin_ended(ctx: Context, key: Digest) -> bool:
     Only an older one is waited for, so that two never wait for each other.
     """
     async with ctx.services.db.read() as c:
-        twin = await builds.with_key_running(c, ctx.project.id, key, older_than=ctx.build.id)
+        twin = await builds.with_key_running(c, key, project_id=ctx.project.id, older_than=ctx.build.id)
     if twin is None:
         return False
     while True:
         async with ctx.services.db.read() as c:
-            if (await builds.get(c, twin.id)).status.terminal:
-                return True
+            now = await builds.get(c, twin.id)
+        if now is None or now.status.terminal:
+            return True
         await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from headrace.errors import HeadraceError, LeaseLost, StepFailed
+from headrace.errors import HeadraceError, LeaseLost, StepFailed, found
 from headrace.model.artifact import Artifact
 from headrace.model.build import Build, BuildStatus, receipt_of
 from headrace.model.deployment import Deployment
@@ -120,7 +120,7 @@ async def _complete(ctx: Context, ended: BuildCompleted) -> Build:
 
 async def load_build(ctx: Context) -> Build:
     async with ctx.services.db.read() as c:
-        return await builds.get(c, ctx.build.id)
+        return found(await builds.get(c, ctx.build.id), ctx.build.id)
 
 
 def _remaining(build: Build) -> float | None:

@@ -15,6 +15,23 @@ from headrace.source.base import SourceFetcher
 from headrace.store.base import Store
 
 
+@dataclass
+class PublicAddress:
+    """How the outside reaches sites. The one mutable value: the port is known when the server listens."""
+
+    domain: str = "localhost"
+    port: int | None = None
+    scheme: str = "http"
+
+    def site(self, label: str) -> str | None:
+        """URL of a site by its host label; None when nothing serves."""
+        if self.port is None:
+            return None
+        default = {"http": 80, "https": 443}[self.scheme]
+        suffix = "" if self.port == default else f":{self.port}"
+        return f"{self.scheme}://{label}.{self.domain}{suffix}/"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     settings: Settings
@@ -35,7 +52,7 @@ class Services:
     #: What cache keys say of the sandbox's base system.
     base_system: str
     #: Where sites are reached, once a server listens: port behind the domain.
-    public: "PublicAddress" = field(default_factory=lambda: PublicAddress())
+    public: PublicAddress = field(default_factory=PublicAddress)
 
     def executor_for(self, asked: str | None) -> Executor:
         """
@@ -50,20 +67,3 @@ class Services:
                 field="/options/executor",
             )
         return executor
-
-
-@dataclass
-class PublicAddress:
-    """How the outside reaches sites. The one mutable value: the port is known when the server listens."""
-
-    domain: str = "localhost"
-    port: int | None = None
-    scheme: str = "http"
-
-    def site(self, label: str) -> str | None:
-        """URL of a site by its host label; None when nothing serves."""
-        if self.port is None:
-            return None
-        default = {"http": 80, "https": 443}[self.scheme]
-        suffix = "" if self.port == default else f":{self.port}"
-        return f"{self.scheme}://{label}.{self.domain}{suffix}/"

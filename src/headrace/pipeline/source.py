@@ -4,11 +4,12 @@ import asyncio
 import shutil
 from datetime import UTC, datetime
 
+from headrace.errors import found
 from headrace.model.event import SourceResolved
 from headrace.model.ids import new_id
 from headrace.model.plan import StepId
 from headrace.model.project import Project
-from headrace.model.version import Author, Source, Version, VersionSource
+from headrace.model.version import Source, Version, VersionSource
 from headrace.pipeline.context import Context
 from headrace.pipeline.services import Services
 from headrace.records import versions
@@ -21,7 +22,7 @@ async def resolve_version(ctx: Context) -> Version:
     async with ctx.step(StepId.SOURCE) as step:
         if ctx.build.version_id:
             async with ctx.services.db.read() as c:
-                version = await versions.get(c, ctx.build.version_id)
+                version = found(await versions.get(c, ctx.build.version_id), ctx.build.version_id)
         else:
             version = await _fetch(ctx, ctx.project.source)
         await ctx.record(
@@ -42,7 +43,9 @@ async def resolve_version(ctx: Context) -> Version:
 async def _fetch(ctx: Context, source: Source | None) -> Version:
     if source is None or isinstance(source, VersionSource):
         async with ctx.services.db.read() as c:
-            return await versions.get(c, source.version) if source else await versions.newest(c, ctx.project.id)
+            if source is None:
+                return found(await versions.newest(c, ctx.project.id), "a version of the project")
+            return found(await versions.get(c, source.version), source.version)
     into = ctx.scratch / "source"
     # An earlier attempt may have died in the middle of fetching.
     await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
@@ -57,7 +60,7 @@ async def add_version(services: Services, project: Project, fetched: Fetched) ->
     tree = await asyncio.to_thread(snapshot, fetched.root, fetched.paths)
     digest = await store_tree(services.store, fetched.root, tree)
     async with services.db.write() as c:
-        newest = await versions.newest_or_none(c, project.id)
+        newest = await versions.newest(c, project.id)
         if newest and newest.tree == digest and newest.commit == fetched.commit:
             return newest
         version = Version(
@@ -65,7 +68,7 @@ async def add_version(services: Services, project: Project, fetched: Fetched) ->
             project_id=project.id,
             tree=digest,
             parent=newest.id if newest else None,
-            author=fetched.author or Author(kind="user", name="unknown"),
+            author=fetched.author,
             message=fetched.message,
             commit=fetched.commit,
             branch=fetched.branch,

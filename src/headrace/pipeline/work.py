@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from headrace.errors import LeaseLost
+from headrace.errors import LeaseLost, found
 from headrace.model.build import Build
 from headrace.model.job import Lease
 from headrace.pipeline.context import Context
@@ -56,8 +56,8 @@ class Worker:
     async def _context(self, lease: Lease) -> Context:
         services = self._services
         async with services.db.read() as c:
-            build = await builds.get(c, lease.build_id)
-            project = await projects.get(c, build.project_id)
+            build = found(await builds.get(c, lease.build_id), lease.build_id)
+            project = found(await projects.get(c, build.project_id), build.project_id)
             wish = await builds.cancel_requested(c, [build.id])
         ctx = Context(
             services=services,
@@ -92,8 +92,9 @@ class Worker:
             now = asyncio.get_running_loop().time()
             if now >= due:
                 async with services.db.write() as c:
-                    if not await builds.renew(c, ctx.lease, seconds):
-                        return
+                    held = await builds.renew(c, ctx.lease.worker, seconds)
+                if ctx.build.id not in held:
+                    return
                 due = now + seconds / 3
             if not ctx.cancelled.is_set():
                 async with services.db.read() as c:

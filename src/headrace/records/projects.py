@@ -1,5 +1,7 @@
 """Projects. A slug is a host label, so it is unique over all workspaces."""
 
+from itertools import count
+
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import select
@@ -9,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headrace.errors import Conflict
 from headrace.model.project import Project
+from headrace.model.version import Source
 from headrace.records.rows import from_row, to_row
 from headrace.records.tables import aliases, projects
 
@@ -37,9 +40,9 @@ async def by_slug(c: AsyncConnection, slug: str) -> Project | None:
 
 async def by_source(c: AsyncConnection, workspace: str, source: Source) -> Project | None:
     """The newest project that was made for this source."""
-    query = select(projects).where(
-        projects.c.workspace == workspace, projects.c.source == source.model_dump(mode="json")
-    )
+    wanted = source.model_dump(mode="json", exclude_none=True)
+    same = [projects.c.rest["source"][name].as_string() == value for name, value in wanted.items()]
+    query = select(projects).where(projects.c.workspace == workspace, *same)
     row = (await c.execute(query.order_by(projects.c.id.desc()).limit(1))).mappings().first()
     return from_row(Project, row) if row else None
 

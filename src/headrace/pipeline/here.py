@@ -1,0 +1,86 @@
+"""A whole build in this process, without a server."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import orjson
+
+from headrace.errors import found
+from headrace.model.build import Build, BuildOptions
+from headrace.model.event import EVENT, Event
+from headrace.model.ids import new_id
+from headrace.model.project import Project, slug_from
+from headrace.model.version import DirectorySource, GitSource
+from headrace.pipeline.request import cancel_build, request_build
+from headrace.pipeline.services import Services
+from headrace.pipeline.source import add_version
+from headrace.pipeline.work import Worker
+from headrace.records import builds, projects
+
+#: Called with every event of the build, in order.
+OnEvent = Callable[[Event], None]
+
+
+async def build_here(
+    services: Services,
+    worker: Worker,
+    source: DirectorySource | GitSource,
+    options: BuildOptions,
+    on_event: OnEvent | None = None,
+    cancelled: asyncio.Event | None = None,
+) -> Build:
+    """
+    Build a directory or a repository and return the ended build; the same inputs give the build they gave before.
+
+    `worker` must be working on the services' queue. `cancelled` is set when the user wants it to end.
+    """
+    project = await project_of(services, source)
+    version_id = None
+    if isinstance(source, DirectorySource):
+        # Read now, so that equal directories are answered without a new build.
+        into = services.settings.data_dir / "builds" / "none"
+        fetched = await services.sources["directory"].fetch(source, into, seconds=services.settings.clone_seconds)
+        version_id = (await add_version(services, project, fetched)).id
+    build, _ = await request_build(services, project, version_id, options)
+    follow = asyncio.create_task(_follow(services, build, on_event))
+    wish = asyncio.create_task((cancelled or asyncio.Event()).wait())
+    try:
+        await asyncio.wait({follow, wish}, return_when=asyncio.FIRST_COMPLETED)
+        if not follow.done():
+            await cancel_build(services, build, by="user")
+            worker.notice_cancel(build.id)
+        await follow
+    finally:
+        wish.cancel()
+    async with services.db.read() as c:
+        return found(await builds.get(c, build.id), build.id)
+
+
+async def project_of(services: Services, source: DirectorySource | GitSource) -> Project:
+    """The project of a source: the one made for it before, or a new one named after it."""
+    place = source.path if isinstance(source, DirectorySource) else source.url
+    async with services.db.write() as c:
+        known = await projects.by_source(c, "default", source)
+        if known is not None:
+            return known
+        name = place.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git") or "project"
+        project = Project(
+            id=new_id("prj"),
+            workspace="default",
+            name=name,
+            slug=await projects.free_slug(c, slug_from(name)),
+            source=source,
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        await projects.insert(c, project)
+        return project
+
+
+async def _follow(services: Services, build: Build, on_event: OnEvent | None) -> None:
+    rest = b""
+    async for piece in services.events.read_bytes(build.id, follow=not build.status.terminal):
+        *lines, rest = (rest + piece).split(b"\n")
+        if on_event:
+            for line in lines:
+                on_event(EVENT.validate_python(orjson.loads(line)))
