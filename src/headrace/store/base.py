@@ -2,14 +2,23 @@
 The contract of stores: content-addressed blobs.
 
 A blob is visible whole or not at all, and is verified when it is read whole. Writing a blob twice is harmless.
-Every method may be called from many tasks and processes.
+Every method may be called from many tasks and processes. Where and in which form bytes lie is the implementation's affair:
+small blobs may be packed together, so nobody outside takes a path to one.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from headrace.model.digest import Digest
+
+
+class BlobFile(NamedTuple):
+    """A blob to be written as a file."""
+
+    digest: Digest
+    path: Path
+    executable: bool = False
 
 
 class Store(Protocol):
@@ -18,11 +27,17 @@ class Store(Protocol):
         ...
 
     async def put_many(self, blobs: Iterable[bytes]) -> Sequence[Digest]:
-        """Store several blobs with one flush to disk; their digests in order."""
+        """
+        Store several blobs with few flushes to disk; their digests in order. `blobs` is iterated in a thread, bit by bit, so
+        it may read files and need not fit into memory.
+        """
         ...
 
-    async def put_file(self, path: Path, digest: Digest | None = None) -> Digest:
-        """Store a copy of a regular file. Raises CorruptBlob when it does not have the `digest` that was declared."""
+    async def put_file(self, file: Path | int, digest: Digest | None = None) -> Digest:
+        """
+        Store a copy of a regular file, which is a path whose last part is no link, or an open descriptor (read from its
+        beginning, and not closed). Raises CorruptBlob when it does not have the `digest` that was declared.
+        """
         ...
 
     async def missing(self, digests: Collection[Digest]) -> set[Digest]:
@@ -42,11 +57,21 @@ class Store(Protocol):
         ...
 
     async def write_to(self, digest: Digest, path: Path, *, executable: bool = False) -> None:
-        """Write the blob as a new file of its own (never a link that shares bytes with the store)."""
+        """
+        Write the blob as a new file of its own (never a link that shares bytes with the store). Raises NotFound, or
+        CorruptBlob like `read`.
+        """
         ...
 
-    async def delete(self, digest: Digest) -> None:
-        """Remove the blob. Nothing happens when it is missing."""
+    async def write_many(self, files: Sequence[BlobFile]) -> None:
+        """`write_to` for many files. Directories must exist. What was written stays when it fails."""
+        ...
+
+    async def delete(self, digest: Digest, *, unless_put_since: float | None = None) -> None:
+        """
+        Remove the blob. Nothing happens when it is missing, or when it was put, also again, at or after the Unix time
+        `unless_put_since`: a collector passes the time at which it began to look for users.
+        """
         ...
 
     def all(self) -> AsyncIterator[tuple[Digest, int]]:
