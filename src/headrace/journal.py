@@ -123,7 +123,8 @@ async def _imply(c: AsyncConnection, build: Build, event: Event) -> None:
             # The key's inputs are those of the decision that this build's result was not there.
             key = await results.last_inputs(c, build.project_id, "result")
             if key is not None and key.digest == digest:
-                saved = {"build_id": build.id, "artifact": artifact, "seconds": event.seconds}
-                await results.save(c, key, **saved, project_id=build.project_id)
+                await results.save(
+                    c, key, build_id=build.id, artifact=artifact, seconds=event.seconds, project_id=build.project_id
+                )
         case _:
             pass

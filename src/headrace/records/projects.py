@@ -1,7 +1,9 @@
 """Projects. A slug is a host label, so it is unique over all workspaces."""
 
 from itertools import count
+from typing import Any
 
+import orjson
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import select
@@ -10,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headrace.errors import Conflict
+from headrace.model.digest import Digest, digest_of
 from headrace.model.project import Project
 from headrace.model.version import Source
 from headrace.records.rows import from_row, to_row
@@ -19,7 +22,7 @@ from headrace.records.tables import aliases, projects
 async def insert(c: AsyncConnection, project: Project) -> None:
     """Raises Conflict when the slug is taken; the transaction is over then."""
     try:
-        await c.execute(sql_insert(projects).values(to_row(projects, project)))
+        await c.execute(sql_insert(projects).values(_row(project)))
     except IntegrityError as exc:
         raise _taken(project) from exc
 
@@ -40,9 +43,7 @@ async def by_slug(c: AsyncConnection, slug: str) -> Project | None:
 
 async def by_source(c: AsyncConnection, workspace: str, source: Source) -> Project | None:
     """The newest project that was made for this source."""
-    wanted = source.model_dump(mode="json", exclude_none=True)
-    same = [projects.c.rest["source"][name].as_string() == value for name, value in wanted.items()]
-    query = select(projects).where(projects.c.workspace == workspace, *same)
+    query = select(projects).where(projects.c.workspace == workspace, projects.c.source_digest == _digest_of(source))
     row = (await c.execute(query.order_by(projects.c.id.desc()).limit(1))).mappings().first()
     return from_row(Project, row) if row else None
 
@@ -71,7 +72,7 @@ async def update(c: AsyncConnection, project: Project) -> None:
     """Replace everything but the id. The address follows a changed slug. Raises Conflict when the slug is taken."""
     old = (await c.execute(select(projects.c.slug).where(projects.c.id == project.id))).scalar()
     try:
-        await c.execute(sql_update(projects).where(projects.c.id == project.id).values(to_row(projects, project)))
+        await c.execute(sql_update(projects).where(projects.c.id == project.id).values(_row(project)))
     except IntegrityError as exc:
         raise _taken(project) from exc
     if old != project.slug:
@@ -81,6 +82,14 @@ async def update(c: AsyncConnection, project: Project) -> None:
 async def delete(c: AsyncConnection, project_id: str) -> bool:
     """Remove the project and all rows that belong to it. False when there was none."""
     return (await c.execute(sql_delete(projects).where(projects.c.id == project_id))).rowcount > 0
+
+
+def _row(project: Project) -> dict[str, Any]:
+    return to_row(projects, project) | {"source_digest": _digest_of(project.source) if project.source else None}
+
+
+def _digest_of(source: Source) -> Digest:
+    return digest_of(orjson.dumps(source.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS))
 
 
 def _taken(project: Project) -> Conflict:

@@ -63,8 +63,11 @@ projects = Table(
     _id(),
     Column("workspace", String(40), nullable=False),
     Column("slug", String(63), nullable=False, unique=True),
+    # Finds the project of a source. JSON itself can't be compared on PostgreSQL.
+    _digest("source_digest"),
     Column("rest", JSON, nullable=False),
     Index(None, "workspace", "id"),
+    Index(None, "workspace", "source_digest"),
 )
 
 versions = Table(

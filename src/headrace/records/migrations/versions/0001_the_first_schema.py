@@ -37,12 +37,16 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("workspace", sa.String(length=40), nullable=False),
         sa.Column("slug", sa.String(length=63), nullable=False),
+        sa.Column("source_digest", sa.String(length=71), nullable=True),
         sa.Column("rest", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sa.UniqueConstraint("slug", name=op.f("uq_projects_slug")),
     )
     with op.batch_alter_table("projects", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_projects_workspace_id"), ["workspace", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_projects_workspace_source_digest"), ["workspace", "source_digest"], unique=False
+        )
 
     op.create_table(
         "builds",
