@@ -113,6 +113,11 @@ def read_settings(**given: object) -> Settings:
         raise InvalidSetting(f"{name}: {first['msg']}", hint="see docs/configuration.md") from exc
 
 
+def server_url() -> str | None:
+    """`HEADRACE_URL`: the server that the command line talks to, if not the one of this data directory."""
+    return os.environ.get(PREFIX + "URL") or None
+
+
 def api_token(settings: Settings) -> str:
     """The API token: the configured one, or the one kept in the data directory, made on first use with mode 0600."""
     if settings.token:

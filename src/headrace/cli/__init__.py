@@ -1,0 +1,1 @@
+"""The command line: one command, one file. Stays empty so that `headrace --help` starts fast."""
