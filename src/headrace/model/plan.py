@@ -69,14 +69,26 @@ class Install(Value):
 
 
 class HeaderRule(Value):
+    """Headers of the answers to paths that match. Paths are those of `RedirectRule`."""
+
     path: str
     headers: tuple[tuple[str, str], ...]
 
 
 class RedirectRule(Value):
+    """
+    What a path answers: `/old`, `/blog/:slug` (one segment), `/docs/*` (all that follows).
+
+    `to` may use the names and `:splat`. A status of 3xx redirects, 200 and 404 answer with the file at `to`.
+    """
+
     path: str
     to: str
     status: int = 301
+    #: The rule counts even where a file has the path.
+    force: bool = False
+    #: Parameters that the query must have; a value `:name` takes any, for `to`.
+    query: tuple[tuple[str, str], ...] = ()
 
 
 class Routing(Value):
@@ -86,6 +98,8 @@ class Routing(Value):
     spa: bool = False
     #: `/about` answers `about.html`, and `/about.html` redirects to it.
     clean_urls: bool = True
+    #: Whether the address of a page ends in a slash. None: that of `about/index.html` does, that of `about.html` does not.
+    trailing_slash: bool | None = None
     #: The file that answers unknown paths with 404.
     not_found: str | None = None
     redirects: tuple[RedirectRule, ...] = ()
