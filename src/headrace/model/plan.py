@@ -64,6 +64,8 @@ class Install(Value):
     command: PlannedCommand
     #: Files of the version that the command may see; nothing else is there, so nothing else can change the result.
     inputs: tuple[str, ...]
+    #: Digests of the parts of manifests that installs read. In a layer's key they stand for the whole files.
+    manifests: tuple["KeyInput", ...] = ()
     #: Directories that make the layer, relative to the root of the version.
     outputs: tuple[str, ...] = ("node_modules",)
 

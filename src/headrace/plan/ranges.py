@@ -25,7 +25,13 @@ def parse_version(text: str) -> Version | None:
 
 def satisfies(version: Version, wish: str) -> bool:
     """Whether a release is in a range. Raises BadRange."""
-    return any(all(test(version) for test in tests) for tests in map(_tests, _alternatives(wish)))
+    return parse_range(wish)(version)
+
+
+def parse_range(wish: str) -> Test:
+    """The question a range asks of a release. Raises BadRange."""
+    alternatives = [_tests(part) for part in _alternatives(wish)]
+    return lambda version: any(all(test(version) for test in tests) for tests in alternatives)
 
 
 def majors(wish: str) -> tuple[int, ...]:
