@@ -17,7 +17,7 @@ from headrace.pipeline.recover import keep_recovering, sweep
 from headrace.pipeline.services import PublicAddress, Services
 from headrace.pipeline.work import Worker
 from headrace.queue.inline import InlineQueue
-from headrace.records.database import Database
+from headrace.records.database import Database, sqlite_url
 from headrace.registry import find, names
 from headrace.settings import Settings
 
@@ -33,7 +33,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     await asyncio.to_thread(root.mkdir, parents=True, exist_ok=True, mode=0o700)
     worker = f"w-{os.getpid()}-{str(ULID()).lower()[-8:]}"
     events = find("events", "file")(root / "logs")
-    db = await Database.open(f"sqlite+aiosqlite:///{root / 'headrace.db'}")
+    db = await Database.open(sqlite_url(root / "headrace.db"))
     try:
         async with alive(root / "workers", worker):
             yield _wire(settings, root, worker, events, db)

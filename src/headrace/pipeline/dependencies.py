@@ -60,8 +60,6 @@ async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
             made_by=layer.made_by if layer else None,
         )
     )
-    async with ctx.services.db.write() as c:
-        await results.save_inputs(c, ctx.project.id, "dependencies", key)
 
 
 async def _install(ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step) -> Layer:

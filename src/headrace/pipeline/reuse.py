@@ -20,8 +20,8 @@ def key_of_result(services: Services, project: Project, version: Version, planne
     return result_key(planned.plan, version.tree, project.settings.env, services.base_system)
 
 
-async def reuse_result(ctx: Context, version: Version, planned: Planned) -> tuple[CacheKey, Artifact | None]:
-    """The key of the result, and the artifact when an equal build of this project has made it already."""
+async def reuse_result(ctx: Context, version: Version, planned: Planned) -> Artifact | None:
+    """The artifact when an equal build of this project has made it already."""
     key = key_of_result(ctx.services, ctx.project, version, planned)
     made_by, artifact, seconds = None, None, None
     if not ctx.build.options.force:
@@ -42,23 +42,9 @@ async def reuse_result(ctx: Context, version: Version, planned: Planned) -> tupl
             made_by=made_by,
         )
     )
-    async with ctx.services.db.write() as c:
-        await results.save_inputs(c, ctx.project.id, "result", key)
     if artifact is None and not ctx.build.options.force and await _twin_ended(ctx, key.digest):
         _, artifact, _ = await _made_before(ctx.services, ctx.project, key.digest)
-    return key, artifact
-
-
-async def save_result(ctx: Context, key: CacheKey, artifact: Artifact, *, seconds: float) -> None:
-    async with ctx.services.db.write() as c:
-        await results.save(
-            c,
-            key,
-            build_id=ctx.build.id,
-            artifact=artifact.digest,
-            seconds=round(seconds, 3),
-            project_id=ctx.project.id,
-        )
+    return artifact
 
 
 async def built_before(services: Services, project: Project, key: Digest) -> Build | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -20,7 +19,7 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.dependencies import dependency_layer
 from headrace.pipeline.deploy import deploy
 from headrace.pipeline.plan import plan_build
-from headrace.pipeline.reuse import reuse_result, save_result
+from headrace.pipeline.reuse import reuse_result
 from headrace.pipeline.source import resolve_version
 from headrace.pipeline.verify import verify_output
 from headrace.records import builds
@@ -33,15 +32,12 @@ async def change_to_address(ctx: Context) -> tuple[Artifact, Deployment, bool]:
     async with AsyncExitStack() as held:
         version = await resolve_version(ctx)
         planned = await plan_build(ctx, version)
-        key, artifact = await reuse_result(ctx, version, planned)
-        if artifact is not None:
+        if artifact := await reuse_result(ctx, version, planned):
             return artifact, await deploy(ctx, artifact), True
-        started = time.monotonic()
         layer = await dependency_layer(ctx, planned, held)
         built = await run_build_command(ctx, planned, layer, held)
         output = await verify_output(ctx, planned, built)
         artifact = await publish_artifact(ctx, planned, built, output)
-        await save_result(ctx, key, artifact, seconds=time.monotonic() - started)
         return artifact, await deploy(ctx, artifact), False
 
 
