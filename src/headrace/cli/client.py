@@ -125,7 +125,9 @@ class Client:
         if rest:
             raise http.client.IncompleteRead(rest)
 
-    def _json(self, method: str, path: str, body: bytes | IO[bytes] | None = None, media_type: str | None = None) -> Any:
+    def _json(
+        self, method: str, path: str, body: bytes | IO[bytes] | None = None, media_type: str | None = None
+    ) -> Any:
         try:
             with closing(self._open(method, path, body, media_type)) as response:
                 text = response.read()
@@ -148,7 +150,9 @@ class Client:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
             connection = self._connect(patience)
-            connection.request(method, self._parts.path + path, body, headers, encode_chunked=not isinstance(body, bytes))
+            connection.request(
+                method, self._parts.path + path, body, headers, encode_chunked=not isinstance(body, bytes)
+            )
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as exc:
             raise ServerUnreachable(
@@ -189,5 +193,9 @@ def _class_of(code: str | None) -> type[HeadraceError] | None:
 
 
 def _query(values: Mapping[str, object]) -> str:
-    given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items() if value is not None}
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in values.items()
+        if value is not None
+    }
     return "?" + urlencode(given) if given else ""

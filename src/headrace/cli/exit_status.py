@@ -28,4 +28,3 @@ def of_build(status: BuildStatus, failure: Failure | None) -> int:
     if status is BuildStatus.SUCCEEDED:
         return OK
     return INTERRUPTED if status is BuildStatus.CANCELLED else of_failure(failure)
-

@@ -14,7 +14,7 @@ from headrace.errors import HeadraceError
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules of this package."""
+    """A group whose commands are modules of this package. The arguments are those of click."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(NAMES)
@@ -25,7 +25,9 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"headrace.cli.{cmd_name}").command
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in NAMES and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], NAMES, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; `headrace --help` lists them"
@@ -59,7 +61,7 @@ def run(arguments: list[str]) -> int:
         return exc.exit_status
     except BrokenPipeError:
         _leave_quietly()
-    except Exception:  # noqa: BLE001 - the one border where an error of ours becomes a status
+    except Exception:
         traceback.print_exc()
         click.echo("headrace: this is a mistake in Headrace, not in your project", err=True)
         return 70
@@ -77,4 +79,3 @@ def _leave_quietly() -> NoReturn:
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
-

@@ -6,6 +6,7 @@ Honours NO_COLOR, CI and TERM=dumb: in a pipe, in CI or on a dumb terminal nothi
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import IO, Any
@@ -13,6 +14,9 @@ from typing import IO, Any
 import click
 
 from headrace.model.value import Value
+
+#: Control sequences of terminals: colours and cursor (CSI), titles and links (OSC), and the two-character ones.
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 
 
 def can_redraw(stream: IO[str]) -> bool:
@@ -42,15 +46,21 @@ def data(value: object) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Rows in columns as wide as their widest cell. Control characters of a cell become `?`: names come from tenants."""
+    """Rows in columns as wide as their widest cell. Names come from strangers, so they are made printable."""
     cells = [list(head), *[[_clean(cell) for cell in row] for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
 
 
 def _clean(cell: object) -> str:
-    text = "-" if cell is None else str(cell)
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return "-" if cell is None else printable(str(cell))
+
+
+def printable(text: str) -> str:
+    """Text from a stranger without the sequences and characters that a terminal would obey."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _SEQUENCE.sub("", text).expandtabs(4))
 
 
 def size(count: float) -> str:

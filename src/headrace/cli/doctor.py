@@ -1,0 +1,78 @@
+"""`headrace doctor`: what this machine has and lacks."""
+
+import asyncio
+import platform
+import shutil
+from collections.abc import Sequence
+
+import click
+
+from headrace.cli.output import answer, data
+from headrace.model.limits import GIB
+from headrace.model.sandbox import Finding
+from headrace.settings import Settings
+
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "missing": ("✗", "red")}
+
+
+@click.command()
+@click.option("--executor", help="Examine this executor instead of the one that is set.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def command(executor: str | None, as_json: bool) -> int:
+    """Say what this machine has and lacks, with the command that mends it. Opens a real sandbox to find out.
+
+    Exits 1 when something is missing.
+    """
+    from headrace.settings import read_settings
+
+    settings = read_settings()
+    findings = [*machine(settings), *asyncio.run(_examine(settings, executor or settings.executor))]
+    if as_json:
+        data([finding.model_dump(mode="json") for finding in findings])
+    else:
+        for finding in findings:
+            mark, colour = _MARKS[finding.status]
+            answer(f"{click.style(mark, fg=colour)} {finding.subject}: {finding.detail}")
+            if finding.fix:
+                answer(f"    {finding.fix}")
+    return 1 if any(finding.status == "missing" for finding in findings) else 0
+
+
+def machine(settings: Settings) -> Sequence[Finding]:
+    """What every part needs, whatever opens the sandboxes."""
+    return [_python(), _git(), _data_directory(settings)]
+
+
+async def _examine(settings: Settings, name: str) -> Sequence[Finding]:
+    from headrace.registry import find
+
+    found: Sequence[Finding] = await find("executor", name)(settings).examine()
+    return found
+
+
+def _python() -> Finding:
+    return Finding(subject="Python", status="ok", detail=platform.python_version())
+
+
+def _git() -> Finding:
+    if path := shutil.which("git"):
+        return Finding(subject="git", status="ok", detail=path)
+    fix = "sudo apt-get install -y git"
+    return Finding(subject="git", status="warning", detail="not found: repositories can't be fetched", fix=fix)
+
+
+def _data_directory(settings: Settings) -> Finding:
+    subject, place = "data directory", settings.data_dir
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = place / ".doctor"
+        probe.write_bytes(b"")
+        probe.unlink()
+        free = shutil.disk_usage(place).free
+    except OSError as exc:
+        fix = "set HEADRACE_DATA_DIR to a directory that this user may write"
+        return Finding(subject=subject, status="missing", detail=f"{place}: {exc.strerror}", fix=fix)
+    if free < 5 * GIB:
+        fix = "free space there, or run `headrace cache prune`"
+        return Finding(subject=subject, status="warning", detail=f"{place}: {free / GIB:.1f} GiB are free", fix=fix)
+    return Finding(subject=subject, status="ok", detail=f"{place}: {free / GIB:.0f} GiB are free")

@@ -1,0 +1,104 @@
+"""`headrace up`: build and serve here."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import click
+
+from headrace.cli.exit_status import of_build
+from headrace.cli.output import answer, data, note
+from headrace.model.build import BuildStatus
+from headrace.model.diagnostic import Failure
+
+
+@click.command()
+@click.argument("source")
+@click.option("--ref", help="Branch or tag of a repository; by default its default branch.")
+@click.option("--detach", is_flag=True, help="Return once the page answers; the server goes on.")
+@click.option("--force", is_flag=True, help="Build although the same inputs were built before.")
+@click.option("--json", "as_json", is_flag=True, help="Print url, project_id, version, build_id and artifact as JSON.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port for a server that is started now; 0 takes a free one."
+)
+def command(source: str, ref: str | None, detach: bool, force: bool, as_json: bool, port: int | None) -> int:
+    """Build SOURCE (a directory or the URL of a git repository) and serve it on this machine.
+
+    Uses the server of this data directory, or starts one that lives as long as this command. Ctrl-C while it builds
+    cancels the build; afterwards it stops the server.
+    """
+    from headrace.cli.sources import source_of
+    from headrace.settings import read_settings
+
+    settings = read_settings()
+    code = source_of(source, ref)
+    with ExitStack() as stack:
+        client, ours = stack.enter_context(_server(settings, port, stays=detach))
+        build = _deliver(client, settings, code, force=force)
+        failure = Failure.model_validate(build["failure"]) if build["failure"] else None
+        status = of_build(BuildStatus(build["status"]), failure)
+        if status:
+            if as_json:
+                data(build)
+            return status
+        project = client.get(f"/projects/{build['project_id']}")
+        _wait_for_page(client, project["url"])
+        if as_json:
+            data(
+                {
+                    "url": project["url"],
+                    "project_id": project["id"],
+                    "version": build["version_id"],
+                    "build_id": build["id"],
+                    "artifact": build["artifact"],
+                }
+            )
+        else:
+            answer(project["url"])
+        if ours and not detach:
+            note("Ctrl-C stops the server.")
+            _until_interrupted()
+        return 0
+
+
+@contextmanager
+def _server(settings: Any, port: int | None, *, stays: bool) -> Iterator[tuple[Any, bool]]:
+    """The server of this data directory, and whether it was started now."""
+    from headrace.cli import servers
+    from headrace.settings import server_url
+
+    if server_url():
+        yield servers.connect(settings), False
+    elif client := servers.running(settings):
+        yield client, False
+    else:
+        with servers.started(settings, port=port, stays=stays) as client:
+            yield client, True
+
+
+def _deliver(client: Any, settings: Any, source: Any, *, force: bool) -> Any:
+    """Bring the source to the server, build it, show how it goes; the ended build."""
+    from headrace.cli.deliver import follow, send
+
+    build = send(client, settings, source, force=force)
+    return follow(client, build)
+
+
+def _wait_for_page(client: Any, url: str) -> None:
+    from headrace.errors import Unavailable
+
+    deadline = time.monotonic() + 10
+    while not client.site_answers(url):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{url} does not answer", hint="look at the server's log")
+        time.sleep(0.02)
+
+
+def _until_interrupted() -> None:
+    """Wait for Ctrl-C. It is how this command is meant to end, so it is no failure."""
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        note("stopping")
