@@ -125,6 +125,8 @@ class EventFile:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def _open(self) -> None:
+        if retired_path(self.path).exists():
+            raise _closed(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self._fd = os.open(self.path, flags, 0o600)
@@ -137,8 +139,8 @@ class EventFile:
         if size == self._known.size and size:
             return self._known
         if not size and retired_path(self.path).exists():
-            return FileState(closed=True)
-        recorded = _parse_state(os.pread(self._state_fd, 64, 0))
+            raise _closed(self.path)
+        recorded = parse_state(os.pread(self._state_fd, 64, 0))
         if recorded is None or recorded.size > size:
             recorded = self._known if self._known.size <= size else FileState()
         if recorded.size < size:
@@ -150,7 +152,7 @@ class EventFile:
 
     def _write(self, data: bytes, known: FileState, close: bool) -> None:
         if known.closed:
-            raise Conflict(f"the log {self.path.name} has ended and takes no more events", code="log.closed")
+            raise _closed(self.path)
         try:
             _write_all(self._fd, data, known.size)
         except OSError:
@@ -168,7 +170,7 @@ class EventFile:
 def read_state(path: Path) -> FileState:
     """Up to where the log at `path` is written; all zero for a log that does not exist."""
     try:
-        recorded = _parse_state(state_path(path).read_bytes())
+        recorded = parse_state(state_path(path).read_bytes())
     except FileNotFoundError:
         recorded = None
     try:
@@ -278,13 +280,17 @@ def _format_state(state: FileState) -> bytes:
     return b"%s %08x\n" % (fields, zlib.crc32(fields))
 
 
-def _parse_state(data: bytes) -> FileState | None:
-    """None for a state that is missing or was torn while it was written."""
+def parse_state(data: bytes) -> FileState | None:
+    """None for a state that is missing, or torn because it is being written."""
     fields, _, checksum = data.rstrip(b"\n").rpartition(b" ")
     if len(fields) != 39 or checksum != b"%08x" % zlib.crc32(fields):
         return None
     seq, size, closed = fields.split(b" ")
     return FileState(int(seq), int(size), closed == b"1")
+
+
+def _closed(path: Path) -> Conflict:
+    return Conflict(f"the log {path.stem} has ended and takes no more events", code="log.closed")
 
 
 def _sync_directory(path: Path) -> None:

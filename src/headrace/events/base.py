@@ -35,8 +35,15 @@ class EventLog(Protocol):
         """`seq` of the last event; 0 for an unknown log."""
         ...
 
+    async def closed(self, log: str) -> bool:
+        """Whether the log has ended. False for an unknown log."""
+        ...
+
     def path(self, log: str) -> Path:
-        """The event file that a supervisor on this machine appends to."""
+        """
+        The event file that a supervisor on this machine appends to. Raises Unavailable when this log keeps no files, and
+        NotFound for a name that no log can have.
+        """
         ...
 
     async def retire(self, log: str) -> None:
