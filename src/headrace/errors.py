@@ -78,6 +78,51 @@ class TooLarge(HeadraceError):
     exit_status = 2
 
 
+class BadRequest(HeadraceError):
+    """What arrived is not a request that can be read."""
+
+    code = "request.invalid"
+    http_status = 400
+    exit_status = 2
+
+
+class WrongHost(HeadraceError):
+    """The request was meant for another server."""
+
+    code = "host.unknown"
+    http_status = 421
+
+
+class MethodNotAllowed(HeadraceError):
+    code = "method.not_allowed"
+    http_status = 405
+
+
+class NotAcceptable(HeadraceError):
+    code = "accept.unsupported"
+    http_status = 406
+
+
+class PreconditionFailed(HeadraceError):
+    """The thing changed since the client read it."""
+
+    code = "precondition.failed"
+    http_status = 412
+    exit_status = 1
+
+
+class UnsupportedMediaType(HeadraceError):
+    code = "content_type"
+    http_status = 415
+    exit_status = 2
+
+
+class TooManyRequests(HeadraceError):
+    code = "rate.limited"
+    http_status = 429
+    retryable = True
+
+
 class SafeMode(HeadraceError):
     """The operator switched the running of code off."""
 
