@@ -32,6 +32,9 @@ class Settings(BaseSettings):
         default=7700, ge=0, le=65535, description="Port that `headrace serve` listens on; 0 takes a free one."
     )
     sites_domain: str = Field(default="localhost", description="Sites answer at `{slug}.{sites_domain}`.")
+    hosts: tuple[str, ...] = Field(
+        default=(), description="More host names that the API answers to, beside `localhost` and addresses."
+    )
     token: str | None = Field(
         default=None, min_length=32, description="API token. Without it one is made and kept in the data directory."
     )
