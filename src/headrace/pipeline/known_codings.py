@@ -4,7 +4,7 @@ Which coded blob belongs to which file, remembered across builds, so that unchan
 Nothing is lost when it is: what can't be read is a miss.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,11 +32,12 @@ class KnownCodings:
             return found
         return None
 
-    def remember(self, digest: Digest, codings: Mapping[str, Digest]) -> None:
-        path = self._path(digest)
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, orjson.dumps(dict(codings)), durable=False)
+    def remember_all(self, codings: Iterable[tuple[Digest, Mapping[str, Digest]]]) -> None:
+        for digest, blobs in codings:
+            path = self._path(digest)
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(path, orjson.dumps(dict(blobs)), durable=False)
 
     def forget_all_but(self, keep: Collection[Digest]) -> int:
         """Drop what is remembered of other files, and of other versions of the coders; how many were dropped."""

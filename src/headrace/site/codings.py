@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 from backports import zstd
 
 #: In the order in which equally welcome ones are preferred: what comes out smallest first.

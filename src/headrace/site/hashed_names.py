@@ -55,10 +55,12 @@ def _has_short_hash(path: str) -> bool:
     found = _BASE64.search(path.rpartition("/")[2]) or _BARE_BASE64.search(path)
     if found is None:
         return False
-    text, code = found["hash"], _CODE.search(path) is not None
+    text: str = found["hash"]
+    code = _CODE.search(path) is not None
     if code and _ESBUILD.fullmatch(text):
         return True
     if _WORDS.fullmatch(text) or (_CAMEL_CASE.fullmatch(text) and not code):
         return False
     upper, digit = any(char.isupper() for char in text), any(char.isdigit() for char in text)
-    return (upper or digit) if _BUNDLED.search(path) else (upper and digit)
+    bundled = _BUNDLED.search(path) is not None
+    return (upper or digit) if bundled else (upper and digit)
