@@ -22,10 +22,10 @@ _SKIP_AUDIT = ("--no-audit", "--no-fund")
 @dataclass(frozen=True)
 class InstallChoice:
     install: Install | None
-    needs: LifecycleNeeds = LifecycleNeeds()
+    needs: LifecycleNeeds = field(default_factory=LifecycleNeeds)
     choices: tuple[Choice, ...] = ()
     #: Manifests of the other members of the workspace.
-    members: tuple[Manifest, ...] = field(default=())
+    members: tuple[Manifest, ...] = ()
 
 
 def choose_install(
@@ -37,7 +37,9 @@ def choose_install(
     needs = lifecycle_needs(manifests)
     own = project_file.build.install
     if own is None and not needs.unknown and not any(m.has_dependencies for m in manifests):
-        nothing = Choice(subject="install", value="none", why="no package.json names a dependency", source="package.json")
+        nothing = Choice(
+            subject="install", value="none", why="no package.json names a dependency", source="package.json"
+        )
         return InstallChoice(None, needs, (nothing,), members)
     argv, why, source = _argv(manager, project_file)
     every_file = bool(needs.unknown) or own is not None
@@ -90,10 +92,7 @@ def _pnpm(frozen: bool, manager: ManagerChoice) -> tuple[str, ...]:
 
 
 def _env(manager: ManagerChoice) -> dict[str, str]:
-    if manager.name == "npm":
-        return {"npm_config_update_notifier": "false"}
-    # A pinned pnpm is provided as a tool; it must not fetch itself again.
-    return {"npm_config_manage_package_manager_versions": "false", "COREPACK_ENABLE_STRICT": "0"}
+    return {"npm_config_update_notifier": "false"} if manager.name == "npm" else {}
 
 
 def _inputs(
@@ -131,7 +130,10 @@ def _local_packages(manifests: list[Manifest], workspace: ProjectView) -> list[s
     text = workspace.text("pnpm-workspace.yaml") or ""
     pnpm = workspace.manifest.raw.get("pnpm") if workspace.manifest else None
     patched = pnpm.get("patchedDependencies") if isinstance(pnpm, dict) else None
-    patches = [*(patched.values() if isinstance(patched, dict) else ()), *re.findall(r":\s*['\"]?([\w@./+-]+\.patch)\b", text)]
+    patches = [
+        *(patched.values() if isinstance(patched, dict) else ()),
+        *re.findall(r":\s*['\"]?([\w@./+-]+\.patch)\b", text),
+    ]
     return found + [joined(workspace.root, patch) for patch in patches if isinstance(patch, str) and patch]
 
 

@@ -90,7 +90,10 @@ def read_manifest(files: ProjectFiles, path: str) -> Manifest | None:
     raw = _parse(path, data)
     if not isinstance(raw, dict):
         raise config_error(
-            f"{path} holds {_kind(raw)}, not an object", hint=f'write {{"name": …, "scripts": …}} in {path}', file=path, line=1
+            f"{path} holds {_kind(raw)}, not an object",
+            hint=f'write {{"name": …, "scripts": …}} in {path}',
+            file=path,
+            line=1,
         )
     scripts = raw.get("scripts", {})
     if not isinstance(scripts, dict) or not all(isinstance(value, str) for value in scripts.values()):

@@ -74,7 +74,9 @@ def choose_manager(view: ProjectView, node_major: int, project_file: ProjectFile
     lock = next((file for file, owner in locks.items() if owner == manager), None)
     tool, tool_why = _tool(manager, pin if pin and pin.name == manager else None, lock, node_major, view)
     ignored = tuple(
-        Ignored(source=joined(view.root, file), setting=f"lock file of {owner}", why=f"{manager} installs: {source} decides")
+        Ignored(
+            source=joined(view.root, file), setting=f"lock file of {owner}", why=f"{manager} installs: {source} decides"
+        )
         for file, owner in locks.items()
         if file != lock
     )
@@ -139,9 +141,7 @@ def _name(pin: Pin | None, locks: dict[str, str], view: ProjectView) -> tuple[st
     return "npm", "no lock file and no packageManager field; npm comes with Node", "default"
 
 
-def _tool(
-    manager: Name, pin: Pin | None, lock: str | None, node_major: int, view: ProjectView
-) -> tuple[Tool, str]:
+def _tool(manager: Name, pin: Pin | None, lock: str | None, node_major: int, view: ProjectView) -> tuple[Tool, str]:
     if pin and pin.version:
         return _pinned(manager, pin, pin.version, node_major)
     if manager == "npm":
@@ -203,8 +203,16 @@ def _unsupported(name: str, source: str, view: ProjectView, locks: dict[str, str
     known = name in ("yarn", "bun")
     lock = next((file for file, owner in locks.items() if owner == name), None)
     file = lock and joined(view.root, lock)
-    steps = f"run `npm install`, commit package-lock.json and remove {file}" if lock else "run `npm install` and commit package-lock.json"
-    what = f"{name} can't install dependencies here yet" if known else f"{name[:40]!r} is no package manager that is known here"
+    steps = (
+        f"run `npm install`, commit package-lock.json and remove {file}"
+        if lock
+        else "run `npm install` and commit package-lock.json"
+    )
+    what = (
+        f"{name} can't install dependencies here yet"
+        if known
+        else f"{name[:40]!r} is no package manager that is known here"
+    )
     return refusal(
         FailureReason.UNSUPPORTED,
         f"{what} ({source} asks for it); npm and pnpm can",

@@ -48,9 +48,7 @@ def config_error(
     excerpt: str | None = None,
 ) -> StepFailed:
     """A file that people wrote is wrong, at this place."""
-    return refusal(
-        FailureReason.CONFIG_ERROR, message, hint=hint, file=file, line=line, column=column, excerpt=excerpt
-    )
+    return refusal(FailureReason.CONFIG_ERROR, message, hint=hint, file=file, line=line, column=column, excerpt=excerpt)
 
 
 def line_at(text: str, line: int) -> str | None:

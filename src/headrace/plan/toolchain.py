@@ -56,7 +56,7 @@ class NodeChoice:
 
     @property
     def major(self) -> int:
-        return int(self.version.split(".")[0])
+        return _major(self.version)
 
 
 def choose_node(view: ProjectView, project_file: ProjectFile) -> NodeChoice:
@@ -174,8 +174,12 @@ def _version(major: int) -> Version:
     return version
 
 
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])
+
+
 def _met_by(version: str, wish: Wish) -> bool:
-    major = int(version.split(".")[0])
+    major = _major(version)
     try:
         return _word(wish.text) == major or satisfies(_version(major), wish.text) or _same_major(wish.text, major)
     except BadRange:

@@ -29,7 +29,9 @@ def member_manifests(workspace: ProjectView) -> tuple[Manifest, ...]:
     if not patterns:
         return ()
     members = sorted(
-        name.rpartition("/")[0] for name in workspace.names if name.endswith("/package.json") and "node_modules" not in name
+        name.rpartition("/")[0]
+        for name in workspace.names
+        if name.endswith("/package.json") and "node_modules" not in name
     )
     fitting = [member for member in members if any(_fits(pattern, member) for pattern in patterns)]
     refused = [pattern[1:] for pattern in patterns if pattern.startswith("!")]

@@ -1,0 +1,38 @@
+"""The contract of detectors: each recognises one framework."""
+
+from typing import ClassVar, Protocol
+
+from headrace.model.plan import Choice
+from headrace.model.value import Value
+from headrace.plan.project_view import ProjectView
+
+
+class Detected(Value):
+    """What a detector found. Paths are relative to the project's root."""
+
+    framework: str
+    #: How it was recognised, in words, and the file that shows it.
+    why: str
+    source: str
+    #: The script of package.json that builds it; None when nothing is run.
+    script: str | None = None
+    output: str
+    output_why: str
+    #: Other directories that such projects write to.
+    output_candidates: tuple[str, ...] = ()
+    #: Unknown paths answer `index.html`, unless the project has something else for them.
+    spa: bool = False
+    spa_why: str = "a page that does not exist is an error"
+    #: The directory whose files are copied to the output as they are.
+    published: str = "public"
+    #: The path below which the pages expect to be served, such as `/app/`; `/` for nearly all.
+    base: str = "/"
+    choices: tuple[Choice, ...] = ()
+
+
+class Detector(Protocol):
+    """Recognises one framework by a project's files, without running anything. The first one that answers decides."""
+
+    framework: ClassVar[str]
+
+    def detect(self, view: ProjectView) -> Detected | None: ...
