@@ -3,14 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar, Protocol
 
-from headrace.model.diagnostic import Diagnostic
-from headrace.model.value import Value
+from headrace.model.diagnostic import Diagnostic, LogLine
 
-
-class LogLine(Value):
-    seq: int
-    #: Without ANSI sequences.
-    text: str
+__all__ = ["LogLine", "Parser"]
 
 
 class Parser(Protocol):

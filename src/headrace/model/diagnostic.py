@@ -51,6 +51,15 @@ class FailureReason(StrEnum):
     INTERNAL = "internal"
 
 
+class LogLine(Value):
+    """A line that a command printed, as parsers read it."""
+
+    #: `seq` of the log event that ended it.
+    seq: int
+    #: Without ANSI sequences.
+    text: str
+
+
 class Diagnostic(Value):
     """One error or warning of a tool, as the tool printed it."""
 

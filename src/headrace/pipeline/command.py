@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 from headrace.diagnostics.diagnose import diagnose
 from headrace.errors import StepFailed
-from headrace.events.lines import log_lines
 from headrace.executor.base import Sandbox
 from headrace.layers.toolchain import bin_directories, provide
+from headrace.logreader import log_lines
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
 from headrace.model.limits import NetworkPhase
 from headrace.model.plan import PlannedCommand, StepId, Tool
