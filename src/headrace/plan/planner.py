@@ -60,7 +60,7 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
     view = ProjectView(files, root, read_manifest(files, joined(root, "package.json")))
     detected = _detect(view, project_file)
     parts = _parts(view, detected, project_file, settings, limits) if _runs(detected, project_file) else None
-    routing, routing_choices, routing_ignored = choose_routing(view, detected, project_file)
+    routing, routing_choices = choose_routing(view, detected, project_file)
     output, output_choice = _output(detected, project_file)
     return BuildPlan(
         framework=detected.framework,
@@ -79,7 +79,7 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
             *routing_choices,
             *detected.choices,
         ),
-        ignored=(*(parts.ignored if parts else ()), *routing_ignored, *foreign_settings(view)),
+        ignored=(*(parts.ignored if parts else ()), *foreign_settings(view)),
     )
 
 

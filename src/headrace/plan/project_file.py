@@ -69,6 +69,7 @@ class RoutingTable(Value):
 
     spa: bool | None = Field(default=None, description="Unknown paths answer `index.html`.")
     clean_urls: bool | None = Field(default=None, description="`/about` answers `about.html`.")
+    trailing_slash: bool | None = Field(default=None, description="Whether addresses of pages end in a slash.")
     not_found: str | None = Field(default=None, description="The file that answers unknown paths with 404.")
     redirects: tuple[RedirectEntry, ...] = Field(default=(), description="Redirects, the first that fits wins.")
     headers: tuple[HeaderEntry, ...] = Field(default=(), description="Headers that are added to answers.")
