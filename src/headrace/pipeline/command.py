@@ -8,7 +8,6 @@ from headrace.diagnostics.diagnose import diagnose
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
 from headrace.layers.toolchain import bin_directories, provide
-from headrace.logreader import log_lines
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
 from headrace.model.limits import NetworkPhase
 from headrace.model.plan import PlannedCommand, StepId, Tool
@@ -21,6 +20,7 @@ from headrace.model.sandbox import (
     SandboxSpec,
 )
 from headrace.pipeline.context import Context
+from headrace.pipeline.printed import printed_lines
 
 
 def tool_path(tool: Tool) -> str:
@@ -75,7 +75,7 @@ async def run_command(
         await ctx.record(_completed(ctx, step, result))
     if result.exit_code == 0 and result.killed_by is None:
         return result
-    failure = await asyncio.to_thread(diagnose, step, command, result, log_lines(ctx.log, step), files)
+    failure = await asyncio.to_thread(diagnose, step, command, result, printed_lines(ctx.log, step), files)
     for diagnostic in failure.diagnostics:
         await ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
     raise StepFailed(failure)

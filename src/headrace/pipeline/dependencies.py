@@ -1,15 +1,15 @@
 """Dependencies: installed once into a layer, then mounted. A hit costs a mount, whatever the number of files."""
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from headrace.layers.layers import Layer
 from headrace.layers.trees import ensure_tree
+from headrace.model.digest import digest_of
 from headrace.model.event import CacheDecision
-from headrace.model.plan import CacheKey, Install, StepId
+from headrace.model.plan import CacheKey, Install, KeyInput, StepId
 from headrace.model.version import Tree
 from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
 from headrace.pipeline.context import Context, Planned, Step
@@ -27,15 +27,27 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
             step.skipped, step.summary = True, "nothing to install"
             return None
         key = layer_key(plan, planned.tree, scope=scope(ctx), base_system=ctx.services.base_system)
-        layer = None if ctx.build.options.no_cache else ctx.services.layers.find(key.digest)
-        await _decide(ctx, key, layer)
-        if layer is None:
-            layer = await _install(ctx, planned, plan.install, key, step)
+        layers, layer = ctx.services.layers, None
+        if ctx.build.options.no_cache:
+            key = _private(ctx, key)
+            layer = layers.find(key.digest) or await _install(ctx, planned, plan.install, key, step)
+            pins.callback(layers.remove, key.digest)
         else:
-            step.cached, step.summary = True, f"{layer.files} files restored by mount"
-            ctx.services.layers.touch(layer.key.digest)
-        pins.enter_context(ctx.services.layers.pin(layer.key.digest))
-        return layer
+            # Builds that need the same layer at the same time install it once: the others find it when it is their turn.
+            async with layers.turn(key.digest):
+                layer = layers.find(key.digest)
+                await _decide(ctx, key, layer)
+                if layer is None:
+                    layer = await _install(ctx, planned, plan.install, key, step)
+                else:
+                    step.cached, step.summary = True, f"{layer.files} files restored by mount"
+        return pins.enter_context(layers.pin(layer.key.digest))
+
+
+def _private(ctx: Context, key: CacheKey) -> CacheKey:
+    """A key that no other build will ask for."""
+    own = KeyInput(name="build", digest=digest_of(ctx.build.id.encode()))
+    return CacheKey(digest=digest_of(f"{key.digest} {ctx.build.id}".encode()), inputs=(*key.inputs, own))
 
 
 def scope(ctx: Context) -> str:
@@ -47,6 +59,7 @@ async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "dependencies")
     differs = None if layer else first_difference(key, before)
+    saved, made_by = (layer.seconds, layer.made_by) if layer else (None, None)
     await ctx.record(
         CacheDecision(
             build_id=ctx.build.id,
@@ -55,9 +68,11 @@ async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
             key=key,
             hit=layer is not None,
             differs=differs,
-            explanation=explain("dependencies", key, hit=layer is not None, differs=differs),
-            seconds_saved=layer.seconds if layer else None,
-            made_by=layer.made_by if layer else None,
+            explanation=explain(
+                "dependencies", key, hit=layer is not None, differs=differs, seconds_saved=saved, made_by=made_by
+            ),
+            seconds_saved=saved,
+            made_by=made_by,
         )
     )
 
@@ -87,8 +102,9 @@ async def _inputs_only(ctx: Context, tree: Tree, install: Install) -> Path:
 
 
 def _collect(take: Callable[[str, Path], bool], outputs: tuple[str, ...], made: Path) -> None:
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
+    made.mkdir(parents=True, exist_ok=True)
     for output in outputs:
-        (made / output).parent.mkdir(parents=True, exist_ok=True)
-        take(output, made / output)
+        # An earlier attempt at this build may have died between this rename and the layer's.
+        if not (made / output).exists():
+            (made / output).parent.mkdir(parents=True, exist_ok=True)
+            take(output, made / output)

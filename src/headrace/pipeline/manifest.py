@@ -17,7 +17,7 @@ from headrace.pipeline.known_codings import KnownCodings
 from headrace.pipeline.output_files import open_output_file, read_all
 from headrace.pipeline.published import left_out, published, same_name_warnings
 from headrace.pipeline.routing import routing_of
-from headrace.site.codings import LARGEST, coded, is_worth_coding
+from headrace.site.codings import CODINGS, LARGEST, coded, is_worth_coding
 from headrace.site.hashed_names import has_content_hash
 from headrace.site.media_types import is_compressible, media_type
 from headrace.store.base import Store
@@ -81,7 +81,7 @@ class _Loaded:
     media_type: str
     coded: dict[str, bytes] = field(default_factory=dict)
     #: Runs when codings must be made.
-    making: Future[dict[str, bytes]] | None = None
+    making: dict[str, Future[bytes | None]] = field(default_factory=dict)
 
 
 async def _store_group(
@@ -93,7 +93,7 @@ async def _store_group(
     for file in sorted(to_code, key=lambda file: len(file.data), reverse=True):
         found = await _find_codings(store, file.digest, known)
         if found is None:
-            file.making = pool.submit(lambda data: dict(coded(data)), file.data)
+            file.making = {coding: pool.submit(coded, file.data, coding) for coding in CODINGS}
         else:
             file.coded = found
     await store.put_many(_blobs(loaded))
@@ -108,8 +108,9 @@ def _blobs(loaded: Sequence[_Loaded]) -> Iterator[bytes]:
     """Files first: they are on their way to the disk while the pool still compresses."""
     yield from (file.data for file in loaded)
     for file in loaded:
-        if file.making:
-            file.coded = file.making.result()
+        for coding, made in file.making.items():
+            if (blob := made.result()) is not None:
+                file.coded[coding] = blob
         yield from file.coded.values()
 
 

@@ -37,7 +37,9 @@ async def reuse_result(ctx: Context, version: Version, planned: Planned) -> Arti
             key=key,
             hit=artifact is not None,
             differs=differs,
-            explanation=explain("result", key, hit=artifact is not None, differs=differs),
+            explanation=explain(
+                "result", key, hit=artifact is not None, differs=differs, seconds_saved=seconds, made_by=made_by
+            ),
             seconds_saved=seconds,
             made_by=made_by,
         )

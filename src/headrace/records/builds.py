@@ -83,6 +83,17 @@ async def unheld(c: AsyncConnection) -> list[str]:
     return list((await c.execute(select(builds.c.id).where(_UNFINISHED, _UNHELD).order_by(builds.c.id))).scalars())
 
 
+async def ids(c: AsyncConnection, project_id: str) -> list[str]:
+    """All builds of a project."""
+    return list((await c.execute(select(builds.c.id).where(builds.c.project_id == project_id))).scalars())
+
+
+async def all_plans(c: AsyncConnection) -> set[Digest]:
+    """Plans of all builds: garbage collection keeps them."""
+    plan = builds.c.rest["plan"].as_string()
+    return set((await c.execute(select(plan).where(plan.is_not(None)).distinct())).scalars())
+
+
 async def counts(c: AsyncConnection) -> dict[BuildStatus, int]:
     """How many builds are queued and running. Reads only these."""
     query = select(builds.c.status, func.count()).where(_UNFINISHED).group_by(builds.c.status)

@@ -35,6 +35,11 @@ async def newest(c: AsyncConnection, project_id: str) -> Version | None:
     return next(iter(await page(c, project_id, limit=1)), None)
 
 
+async def all_trees(c: AsyncConnection) -> set[Digest]:
+    """Trees of all versions: garbage collection keeps them and their files."""
+    return set((await c.execute(select(versions.c.tree).distinct())).scalars())
+
+
 async def by_tree(c: AsyncConnection, project_id: str, tree: Digest) -> Version | None:
     """The newest version of the project with this tree."""
     query = select(versions).where(versions.c.project_id == project_id, versions.c.tree == tree)
