@@ -39,6 +39,14 @@ class InvalidInput(HeadraceError):
     exit_status = 2
 
 
+class InvalidCursor(HeadraceError):
+    """The place that a stream should go on from is no place of this stream."""
+
+    code = "stream.cursor_invalid"
+    http_status = 400
+    exit_status = 2
+
+
 class InvalidSetting(HeadraceError):
     """A setting is wrong; the process does not start."""
 
