@@ -5,7 +5,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import IO, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -69,7 +69,7 @@ class Client:
 
     def raw(self, path: str, **query: object) -> bytes:
         """The bytes of one answer."""
-        with closing(self._open("GET", _API + path + _query(query))) as response:
+        with self._answer("GET", _API + path + _query(query)) as response:
             return response.read()
 
     def events(self, build: str, *, after: int = 0, follow: bool = True) -> Iterator[bytes]:
@@ -89,7 +89,7 @@ class Client:
                         return
                 if not follow:
                     return
-            except (ServerUnreachable, OSError, http.client.HTTPException) as exc:
+            except ServerUnreachable as exc:
                 if time.monotonic() > last_try:
                     raise ServerUnreachable(f"{self.url} went away", hint=f"later: headrace logs {build}") from exc
             time.sleep(_RECONNECT_PAUSE)
@@ -97,71 +97,64 @@ class Client:
     def site_answers(self, url: str) -> bool:
         """Whether a site of this server answers. Its name need not resolve here: the server is asked by its address."""
         site = urlsplit(url)
-        try:
-            connection = self._connect(_PATIENCE)
-            connection.request("GET", site.path or "/", headers={"Host": site.netloc})
-            with closing(connection.getresponse()) as response:
-                return response.status < 400
-        except (OSError, http.client.HTTPException):
-            return False
+        return self._status(site.path or "/", {"Host": site.netloc}) < 400
 
     def ready(self) -> bool:
         """Whether the server answers and can work."""
-        try:
-            connection = self._connect(5)
-            connection.request("GET", self._parts.path + "/readyz")
-            with closing(connection.getresponse()) as response:
-                return response.status == 200
-        except (OSError, http.client.HTTPException):
-            return False
+        return self._status(self._parts.path + "/readyz", {}) == 200
+
+    def _status(self, path: str, headers: Mapping[str, str]) -> int:
+        with closing(self._connect(_PATIENCE)) as connection:
+            try:
+                connection.request("GET", path, headers={"Connection": "close", **headers})
+                return connection.getresponse().status
+            except (OSError, http.client.HTTPException):
+                return 599
 
     def _event_lines(self, build: str, after: int, follow: bool) -> Iterator[bytes]:
         path = f"{_API}/builds/{quote(build, safe='')}/events" + _query({"after": after, "follow": follow})
         rest = b""
-        with closing(self._open("GET", path, patience=None)) as response:
+        with self._answer("GET", path, patience=None) as response:
             while piece := response.read1(1 << 16):
                 *lines, rest = (rest + piece).split(b"\n")
                 yield from (line for line in lines if line)
-        if rest:
-            raise http.client.IncompleteRead(rest)
+            if rest:
+                raise http.client.IncompleteRead(rest)
 
     def _json(
         self, method: str, path: str, body: bytes | IO[bytes] | None = None, media_type: str | None = None
     ) -> Any:
-        try:
-            with closing(self._open(method, path, body, media_type)) as response:
-                text = response.read()
-        except (OSError, http.client.HTTPException) as exc:
-            raise ServerUnreachable(f"{self.url} broke off its answer: {exc}") from exc
+        with self._answer(method, path, body, media_type) as response:
+            text = response.read()
         return json.loads(text) if text else None
 
-    def _open(
+    @contextmanager
+    def _answer(
         self,
         method: str,
         path: str,
         body: bytes | IO[bytes] | None = None,
         media_type: str | None = None,
         patience: float | None = _PATIENCE,
-    ) -> http.client.HTTPResponse:
-        headers = {"Accept": "application/json, application/x-ndjson"}
+    ) -> Iterator[http.client.HTTPResponse]:
+        headers = {"Accept": "application/json, application/x-ndjson", "Connection": "close"}
         if media_type:
             headers["Content-Type"] = media_type
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        try:
-            connection = self._connect(patience)
-            connection.request(
-                method, self._parts.path + path, body, headers, encode_chunked=not isinstance(body, bytes)
-            )
-            response = connection.getresponse()
-        except (OSError, http.client.HTTPException) as exc:
-            raise ServerUnreachable(
-                f"{self.url} does not answer: {exc}", hint="start one with `headrace serve`, or set HEADRACE_URL"
-            ) from exc
-        if response.status >= 400:
-            with closing(response):
-                raise error_of(response.status, response.read())
-        return response
+        with closing(self._connect(patience)) as connection:
+            try:
+                whole = self._parts.path + path
+                connection.request(method, whole, body, headers, encode_chunked=not isinstance(body, bytes))
+                response = connection.getresponse()
+                if response.status >= 400:
+                    raise error_of(response.status, response.read())
+                yield response
+            except (OSError, http.client.HTTPException) as exc:
+                raise ServerUnreachable(
+                    f"{self.url} does not answer: {exc or type(exc).__name__}",
+                    hint="start a server with `headrace serve`, or set HEADRACE_URL",
+                ) from exc
 
     def _connect(self, patience: float | None) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "127.0.0.1", self._parts.port

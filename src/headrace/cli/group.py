@@ -45,11 +45,19 @@ def headrace() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line and return its exit status. Nothing is raised."""
+    """Run the command line and return its exit status."""
+    return run_command(headrace, arguments)
+
+
+def run_command(command: click.Command, arguments: list[str]) -> int:
+    """Run one command and return its exit status. Nothing is raised: this is the border where errors become words."""
     try:
-        status: Any = headrace.main(arguments, prog_name="headrace", standalone_mode=False)
+        with command.make_context("headrace", arguments) as context:
+            status: Any = command.invoke(context)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code

@@ -11,7 +11,6 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from headrace.cli.output import printable, seconds
 from headrace.model.build import StepStatus
 from headrace.model.event import (
     BuildCompleted,
@@ -24,7 +23,7 @@ from headrace.model.event import (
     StepStarted,
 )
 from headrace.model.plan import StepId
-from headrace.model.text import as_text
+from headrace.model.text import as_text, plain, seconds_text
 
 _LOG_LINES = 6
 #: After a failure, the lines that say why are usually the last ones.
@@ -68,7 +67,7 @@ class LiveProgress:
             case StepCompleted():
                 self._ended[event.step] = event
             case Log():
-                self._lines.append(printable(event.line))
+                self._lines.append(plain(event.line))
             case BuildDiagnostic() | BuildWarning() | EgressDenied():
                 self._live.console.print(Text(as_text(event) or ""))
             case BuildCompleted():
@@ -95,7 +94,7 @@ class LiveProgress:
         ended = self._ended.get(step)
         if ended is None:
             mark: RenderableType = Text("…", style="dim") if self._over else self._spinner
-            return mark, Text(step), Text(seconds(time.monotonic() - began), style="dim"), Text("")
+            return mark, Text(step), Text(seconds_text(time.monotonic() - began), style="dim"), Text("")
         sign, style = _MARKS.get(ended.status, ("·", ""))
         summary = f"{ended.summary} (cached)" if ended.cached else ended.summary
-        return Text(sign, style=style), Text(step), Text(seconds(ended.seconds), style="dim"), Text(printable(summary))
+        return Text(sign, style=style), Text(step), Text(seconds_text(ended.seconds), style="dim"), Text(plain(summary))

@@ -6,17 +6,11 @@ Honours NO_COLOR, CI and TERM=dumb: in a pipe, in CI or on a dumb terminal nothi
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import IO, Any
 
 import click
-
-from headrace.model.value import Value
-
-#: Control sequences of terminals: colours and cursor (CSI), titles and links (OSC), and the two-character ones.
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 
 
 def can_redraw(stream: IO[str]) -> bool:
@@ -41,8 +35,10 @@ def answer(text: str) -> None:
 
 def data(value: object) -> None:
     """The result as one JSON value on stdout; on one line unless a person looks."""
-    plain = value.model_dump(mode="json", exclude_none=False) if isinstance(value, Value) else value
-    answer(json.dumps(plain, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+    from headrace.model.value import Value
+
+    shown = value.model_dump(mode="json") if isinstance(value, Value) else value
+    answer(json.dumps(shown, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -55,12 +51,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _clean(cell: object) -> str:
-    return "-" if cell is None else printable(str(cell))
+    from headrace.model.text import plain
 
-
-def printable(text: str) -> str:
-    """Text from a stranger without the sequences and characters that a terminal would obey."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _SEQUENCE.sub("", text).expandtabs(4))
+    return "-" if cell is None else plain(str(cell)).replace("\t", " ").replace("\n", " ")
 
 
 def size(count: float) -> str:
@@ -70,14 +63,3 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
-
-
-def seconds(count: float | None) -> str:
-    """A duration for people."""
-    if count is None:
-        return "-"
-    if count < 1:
-        return f"{count * 1000:.0f} ms"
-    if count < 60:
-        return f"{count:.1f} s"
-    return f"{int(count // 60)} min {int(count % 60)} s"

@@ -22,7 +22,7 @@ class PlainProgress:
     """One line for each thing that happens, as it happens."""
 
     def show(self, event: Event) -> None:
-        if text := as_text(event):
+        if (text := as_text(event)) is not None:
             note(text)
 
 

@@ -10,10 +10,11 @@ from headrace.cli.output import answer, data, note, table
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Most projects to list.")
 def command(as_json: bool, limit: int) -> None:
     """List projects with their addresses."""
-    from headrace.cli.servers import connect
+    from headrace.cli.servers import reading
     from headrace.settings import read_settings
 
-    projects = connect(read_settings()).pages("/workspaces/default/projects", most=limit)
+    with reading(read_settings()) as client:
+        projects = client.pages("/workspaces/default/projects", most=limit)
     if as_json:
         data(projects)
     elif projects:

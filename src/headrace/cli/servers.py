@@ -31,6 +31,12 @@ def connect(settings: Settings) -> Client:
     )
 
 
+@contextmanager
+def reading(settings: Settings) -> Iterator[Client]:
+    """A server for commands that only look: `connect`, or this data directory opened in this process when none runs."""
+    yield connect(settings)
+
+
 def running(settings: Settings) -> Client | None:
     """The server of this data directory, if one answers."""
     try:

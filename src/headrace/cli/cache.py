@@ -1,0 +1,98 @@
+"""`headrace cache`: what builds reuse."""
+
+import click
+
+from headrace.cli.output import answer, data, note, size, table
+
+
+@click.group("cache")
+def command() -> None:
+    """List, explain and clean what builds reuse: installed dependencies and tool chains."""
+
+
+@command.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_entries(as_json: bool) -> None:
+    """List the entries, the most recently used first."""
+    from headrace.cli.servers import reading
+    from headrace.model.text import seconds_text
+    from headrace.settings import read_settings
+
+    with reading(read_settings()) as client:
+        cache = client.get("/cache")
+    if as_json:
+        data(cache)
+        return
+    rows = [
+        [entry["digest"].removeprefix("sha256:")[:12], entry["kind"], size(entry["bytes"]), entry["files"]]
+        + [seconds_text(entry["seconds"]), entry["used_at"], entry["made_by"]]
+        for entry in cache["items"]
+    ]
+    if rows:
+        answer(table(["entry", "kind", "size", "files", "made in", "used", "made by"], rows))
+    note(f"{size(cache['bytes'])} of {size(cache['budget_bytes'])}")
+
+
+@command.command()
+@click.argument("build")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain(build: str, as_json: bool) -> None:
+    """Say which caches answered BUILD, and for each that did not, the first input that differs from the build before."""
+    from headrace.cli.servers import reading
+    from headrace.settings import read_settings
+
+    with reading(read_settings()) as client:
+        decisions = client.get(f"/builds/{build}/cache")["items"]
+    if as_json:
+        data(decisions)
+        return
+    for decision in decisions:
+        answer(f"{decision['cache']}: {decision['explanation']}")
+        for part in decision["key"]["inputs"]:
+            mark = "≠" if part["name"] == decision["differs"] else " "
+            answer(f"  {mark} {part['digest'].removeprefix('sha256:')[:12]}  {part['name']}")
+    if not decisions:
+        note("no cache was asked in this build")
+
+
+@command.command()
+@click.option(
+    "--bytes", "budget", type=click.IntRange(min=0), help="Keep at most this much; by default HEADRACE_CACHE_BYTES."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def prune(budget: int | None, as_json: bool) -> None:
+    """Remove the least recently used entries until the rest fits the budget. What a build uses now stays."""
+    from headrace.cli.servers import reading
+    from headrace.settings import read_settings
+
+    with reading(read_settings()) as client:
+        pruned = client.post("/cache/prune", {} if budget is None else {"bytes": budget})
+    if as_json:
+        data(pruned)
+    else:
+        note(f"removed {len(pruned['removed'])} entries, {size(pruned['freed_bytes'])}")
+
+
+@command.command("rm")
+@click.argument("entry")
+def remove(entry: str) -> None:
+    """Remove ENTRY: its digest, or the beginning of it as `headrace cache ls` prints it."""
+    from headrace.cli.servers import reading
+    from headrace.settings import read_settings
+
+    with reading(read_settings()) as client:
+        client.delete(f"/cache/{_digest(client.get('/cache')['items'], entry)}")
+    note(f"removed {entry}")
+
+
+def _digest(entries: list[dict[str, str]], text: str) -> str:
+    """The digest that begins with `text`. Raises NotFound, or InvalidInput when there are several."""
+    from headrace.errors import InvalidInput, NotFound
+
+    begin = text.removeprefix("sha256:")
+    found = [entry["digest"] for entry in entries if entry["digest"].removeprefix("sha256:").startswith(begin)]
+    if not found:
+        raise NotFound(f"the cache has no entry {text!r}", hint="`headrace cache ls` lists them")
+    if len(found) > 1:
+        raise InvalidInput(f"{text!r} begins {len(found)} entries", hint="give more of the digest")
+    return found[0]
