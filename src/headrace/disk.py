@@ -106,9 +106,10 @@ def open_regular(file: Path | int) -> Iterator[BufferedReader]:
             if exc.errno == errno.ELOOP:
                 raise InvalidInput(f"{file} is a link", code="path.symlink") from exc
             raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidInput(f"{file} is not a regular file", code="source.entry_forbidden")
     with os.fdopen(descriptor, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidInput(f"{file} is not a regular file", code="source.entry_forbidden")
         yield opened
 
 

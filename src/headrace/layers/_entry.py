@@ -1,0 +1,103 @@
+"""
+What lies on disk for a layer, below `<root>/<64 hexadecimal digits>/`:
+
+    tree/        the files
+    layer.json   what is known about them, with a checksum; never changed
+    lock         held shared by whoever uses the tree; its modification time is the last use
+    synced       there once all of it is known to be on disk
+"""
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from headrace.disk import replace_file
+from headrace.model.digest import Digest, digest_of
+from headrace.model.plan import CacheKey
+from headrace.model.value import Value
+from headrace.tree import canonical
+
+TREE, RECORD, LOCK, SYNCED = "tree", "layer.json", "lock", "synced"
+
+
+class Layer(Value):
+    """A directory that is mounted, never changed: installed dependencies, a tool chain or a written-out source tree."""
+
+    key: CacheKey
+    #: The files. Stays as it is while the layer is pinned.
+    path: Path
+    #: What the files take on disk.
+    bytes: int
+    files: int
+    #: Id of the build that made it; "" for layers that are made by no build.
+    made_by: str
+    #: What making it took, which is what a hit saves.
+    seconds: float
+    #: Who may use it.
+    scope: str
+    created_at: str
+    used_at: str
+
+
+class Record(Value):
+    """`layer.json`."""
+
+    key: CacheKey
+    bytes: int
+    files: int
+    made_by: str
+    seconds: float
+    scope: str
+    created_at: str
+    #: The start of the machine in which the layer was made. After another one its files are only trusted if `synced` is there.
+    boot: str
+
+
+class _Stored(Value):
+    layer: Record
+    digest: Digest
+
+
+def write_record(entry: Path, record: Record) -> None:
+    stored = _Stored(layer=record, digest=digest_of(canonical(record)))
+    (entry / RECORD).write_bytes(canonical(stored))
+
+
+def read_record(entry: str, boot: str) -> Record | None:
+    """None for an entry that isn't there, is damaged, or may have lost bytes when the machine went down."""
+    try:
+        with open(f"{entry}/{RECORD}", "rb") as file:  # noqa: PTH123 - on the path of every restore
+            stored = _Stored.model_validate_json(file.read())
+    except (OSError, ValidationError):
+        return None
+    record = stored.layer
+    if digest_of(canonical(record)) != stored.digest:
+        return None
+    if record.boot != boot and not os.path.exists(f"{entry}/{SYNCED}"):  # noqa: PTH110
+        return None
+    return record
+
+
+def mark_synced(entry: Path) -> None:
+    replace_file(entry / SYNCED, b"", durable=False)
+
+
+def layer_of(record: Record, tree: Path, used_at: str) -> Layer:
+    facts = {name: getattr(record, name) for name in Record.model_fields if name != "boot"}
+    return Layer(**facts, path=tree, used_at=used_at)
+
+
+def stamp(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="milliseconds")
+
+
+@cache
+def this_boot() -> str:
+    """Changes when the machine starts. What was written before is in the page cache until then."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"
