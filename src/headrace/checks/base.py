@@ -15,12 +15,22 @@ class OutputFile(Value):
     size: int
 
 
+class OutputLink(Value):
+    """A symbolic link of the output, and what it says."""
+
+    path: str
+    target: str
+
+
 class Output(Value):
     """What a build left in its output directory. `directory` is relative to the root of the version."""
 
     directory: str
     files: tuple[OutputFile, ...]
     bytes: int
+    links: tuple[OutputLink, ...] = ()
+    #: What is neither a file, a directory nor a link, and directories that can't be read, with what they are.
+    odd: tuple[tuple[str, str], ...] = ()
 
 
 class OutputReader(Protocol):

@@ -70,7 +70,7 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
         install=parts.install.install if parts else None,
         build=parts.build if parts else None,
         output=joined(root, output),
-        output_candidates=tuple(joined(root, c) for c in dict.fromkeys(detected.output_candidates) if c != output),
+        output_candidates=_candidates(root, output, detected, project_file),
         routing=routing,
         choices=(
             Choice(subject="framework", value=detected.framework, why=detected.why, source=detected.source),
@@ -198,6 +198,13 @@ def _output(detected: Detected, project_file: ProjectFile) -> tuple[str, Choice]
     value = _inside(project_file, project_file.build.output)
     source = f"{project_file.path} build.output"
     return value, Choice(subject="output", value=value or ".", why="the project says so", source=source)
+
+
+def _candidates(root: str, output: str, detected: Detected, project_file: ProjectFile) -> tuple[str, ...]:
+    """Other directories to look at. A setting is an order: when it is wrong, that is said and nothing is guessed."""
+    if project_file.build.output is not None:
+        return ()
+    return tuple(joined(root, other) for other in dict.fromkeys(detected.output_candidates) if other != output)
 
 
 def _inside(project_file: ProjectFile, output: str) -> str:
