@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-
 from headrace.source.pack import pack_directory
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "react-vite"

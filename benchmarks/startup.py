@@ -99,7 +99,7 @@ def main() -> None:
     for name, (seconds, mib) in rows.items():
         memory = f"{mib:6.0f} MiB" if mib else ""
         print(f"{name:36} {seconds * 1000:7.0f} ms  {seconds / limit:6.1f} x  {memory}")
-    print(json.dumps({"benchmark": "startup", "rows": {name: row for name, row in rows.items()}}))
+    print(json.dumps({"benchmark": "startup", "rows": dict(rows.items())}))
 
 
 if __name__ == "__main__":
