@@ -5,7 +5,7 @@ A log belongs to one build. Appends get consecutive numbers from 1, whoever appe
 has returned survives the death of every process. A closed log takes no more events.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,10 +24,10 @@ class EventLog(Protocol):
         """Up to `limit` events with `seq` greater than `after`. Empty for an unknown log."""
         ...
 
-    def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+    def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncGenerator[bytes, None]:
         """
         The stored NDJSON after event `after`, in pieces that end at line ends. With `follow` it goes on until the log is
-        closed. A reader that is slow or leaves costs the writers nothing.
+        closed. A reader that is slow or leaves costs the writers nothing; one that leaves early closes the generator.
         """
         ...
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from headrace.errors import Conflict, NotFound
@@ -39,13 +39,14 @@ class FileEventLog:
 
     async def read(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         lines: list[bytes] = []
-        async for piece in self.read_bytes(log, after=after):
-            lines += piece.split(b"\n")[:-1]
-            if len(lines) >= limit:
-                break
+        async with aclosing(self.read_bytes(log, after=after)) as pieces:
+            async for piece in pieces:
+                lines += piece.split(b"\n")[:-1]
+                if len(lines) >= limit:
+                    break
         return decode(lines[:limit])
 
-    async def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+    async def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncGenerator[bytes, None]:
         path = self.path(log)
         async with self._tail(log, path) as tail:
             tail.refresh()

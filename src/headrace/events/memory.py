@@ -1,7 +1,7 @@
 """Event logs in the memory of one process, for tests and throwaway builds. Nothing outlives it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class MemoryEventLog:
     async def read(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         return decode(self._logs[log].lines[after : after + limit]) if log in self._logs else []
 
-    async def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+    async def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncGenerator[bytes, None]:
         if log not in self._logs and not follow:
             return
         stored = self._logs.setdefault(log, _Log())
