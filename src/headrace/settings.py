@@ -2,11 +2,18 @@
 
 import os
 import secrets
+import tomllib
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from headrace.errors import InvalidSetting
 from headrace.model.limits import GIB, MIB
@@ -17,6 +24,14 @@ PREFIX = "HEADRACE_"
 def _default_data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "headrace"
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+#: Several names; in a variable with commas between them.
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -32,7 +47,7 @@ class Settings(BaseSettings):
         default=7700, ge=0, le=65535, description="Port that `headrace serve` listens on; 0 takes a free one."
     )
     sites_domain: str = Field(default="localhost", description="Sites answer at `{slug}.{sites_domain}`.")
-    hosts: tuple[str, ...] = Field(
+    hosts: Names = Field(
         default=(), description="More host names that the API answers to, beside `localhost` and addresses."
     )
     token: str | None = Field(
@@ -47,14 +62,14 @@ class Settings(BaseSettings):
     npm_registry: str = Field(
         default="https://registry.npmjs.org", description="Where npm packages and Node come from."
     )
-    registry_hosts: tuple[str, ...] = Field(
+    registry_hosts: Names = Field(
         default=("registry.npmjs.org", "registry.yarnpkg.com", "npm.jsr.io"),
         description="Hosts that an install step may reach, at whatever address they resolve to.",
     )
     debian_mirror: str = Field(
         default="http://deb.debian.org/debian", description="Where the sandbox's base system comes from."
     )
-    git_hosts: tuple[str, ...] = Field(
+    git_hosts: Names = Field(
         default=(), description="Git hosts that may be at a private address. Every other one must be on the internet."
     )
     ca_file: Path | None = Field(
@@ -89,8 +104,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - given by keyword
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
@@ -110,6 +125,8 @@ def read_settings(**given: object) -> Settings:
         raise InvalidSetting(f"unknown setting: {', '.join(unknown)}", hint="see docs/configuration.md for the names")
     try:
         return Settings(**given)  # type: ignore[arg-type]
+    except tomllib.TOMLDecodeError as exc:
+        raise InvalidSetting(f"headrace-server.toml: {exc}") from exc
     except ValidationError as exc:
         first = exc.errors()[0]
         name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()

@@ -24,8 +24,15 @@ def list_entries(as_json: bool) -> None:
         data(cache)
         return
     rows = [
-        [entry["digest"].removeprefix("sha256:")[:12], entry["kind"], size(entry["bytes"]), entry["files"]]
-        + [seconds_text(entry["seconds"]), entry["used_at"], entry["made_by"]]
+        [
+            entry["digest"].removeprefix("sha256:")[:12],
+            entry["kind"],
+            size(entry["bytes"]),
+            entry["files"],
+            seconds_text(entry["seconds"]),
+            entry["used_at"],
+            entry["made_by"],
+        ]
         for entry in cache["items"]
     ]
     if rows:

@@ -152,7 +152,7 @@ class Client:
                 yield response
             except (OSError, http.client.HTTPException) as exc:
                 raise ServerUnreachable(
-                    f"{self.url} does not answer: {exc or type(exc).__name__}",
+                    f"{self.url} does not answer: {str(exc) or type(exc).__name__}",
                     hint="start a server with `headrace serve`, or set HEADRACE_URL",
                 ) from exc
 

@@ -1,0 +1,137 @@
+"""
+Write the pages of docs/ that are made from the code: configuration.md from the settings, cli.md from the commands.
+
+    .venv/bin/python scripts/write_docs.py            write them
+    .venv/bin/python scripts/write_docs.py --check    exit 1 and name those that are out of date
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+import click
+from pydantic.fields import FieldInfo
+
+from headrace.cli.catalogue import CATALOGUE
+from headrace.settings import PREFIX, Settings
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+_CONFIGURATION = """\
+# Configuration
+
+Made from `src/headrace/settings.py` by `scripts/write_docs.py`; a test keeps it up to date.
+
+A setting is an environment variable, or the same name in lower case without `HEADRACE_` as a key of
+`headrace-server.toml` in the directory where Headrace is started. A variable wins over the file, an option of the
+command line over both. Settings are read once, when the process starts. An unknown variable that begins with
+`HEADRACE_` and an unknown key are errors: a typing mistake does not become a default. A variable with several names has
+commas between them; in the file they are a list.
+
+| Variable | Default | What it does |
+|---|---|---|
+"""
+
+_CLIENT_ONLY = """
+Only the command line reads these:
+
+| Variable | What it does |
+|---|---|
+| `HEADRACE_URL` | The server that commands talk to. Without it the one of this machine's data directory. |
+| `HEADRACE_TOKEN` | Its token (the setting above). Without it the one kept in the data directory. |
+| `NO_COLOR`, `CI`, `TERM=dumb` | No colours; in CI and on a dumb terminal also no live region, only plain lines. |
+"""
+
+_CLI = """\
+# The command line
+
+Made from the commands by `scripts/write_docs.py`; a test keeps it up to date.
+
+stdout carries the result, stderr what people read meanwhile. `--json` prints data only. On a terminal a build is shown
+in a live region; in a pipe, in CI, with `TERM=dumb` it is plain lines.
+
+| Exit status | Meaning |
+|---|---|
+| 0 | done |
+| 1 | the build failed; `doctor`: something is missing; `logs --verify`: something is missing in the log |
+| 2 | wrong usage |
+| 3 | not authenticated, or not allowed |
+| 4 | needs input that nobody can give here |
+| 5 | not found |
+| 6 | the server can't be reached |
+| 70 | our fault |
+| 78 | a setting is wrong |
+| 124 | timed out |
+| 130 | interrupted or cancelled |
+"""
+
+
+def configuration() -> str:
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {_default(name, field)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return _CONFIGURATION + "\n".join(rows) + "\n" + _CLIENT_ONLY
+
+
+#: Defaults that depend on the machine, in words. A setting with a default factory that is missing here is an error.
+_MADE_HERE = {
+    "data_dir": "`$XDG_DATA_HOME/headrace`, or `~/.local/share/headrace`",
+    "cpus": "all of the machine",
+    "ca_file": "`$SSL_CERT_FILE`, or the system's",
+}
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.default_factory is not None or name in _MADE_HERE:
+        return _MADE_HERE[name]
+    match field.default:
+        case None | ():
+            return "none"
+        case bool() as value:
+            return f"`{str(value).lower()}`"
+        case tuple() as values:
+            return f"`{','.join(values)}`"
+        case value:
+            return f"`{value}`"
+
+
+def cli() -> str:
+    parts = [_CLI]
+    for title, commands in CATALOGUE.items():
+        parts.append(f"## {title}\n")
+        for name in commands:
+            command: click.Command = importlib.import_module(f"headrace.cli.{name}").command
+            parts += _pages(f"headrace {name}", command)
+    return "\n".join(parts)
+
+
+def _pages(path: str, command: click.Command) -> list[str]:
+    # The width is given: click would take that of the terminal.
+    context = click.Context(
+        command, info_name=path, terminal_width=100, max_content_width=100, help_option_names=["-h", "--help"]
+    )
+    pages = [f"### {path}\n", f"```\n{command.get_help(context)}\n```\n"]
+    if isinstance(command, click.Group):
+        for name, inner in sorted(command.commands.items()):
+            pages += _pages(f"{path} {name}", inner)
+    return pages
+
+
+PAGES = {"configuration.md": configuration, "cli.md": cli}
+
+
+def main() -> int:
+    stale = [name for name, make in PAGES.items() if not (DOCS / name).exists() or (DOCS / name).read_text() != make()]
+    if "--check" in sys.argv[1:]:
+        for name in stale:
+            print(f"docs/{name} is out of date; run scripts/write_docs.py")
+        return 1 if stale else 0
+    for name in stale:
+        (DOCS / name).write_text(PAGES[name]())
+        print(f"wrote docs/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
