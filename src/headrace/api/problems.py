@@ -1,0 +1,130 @@
+"""Errors as RFC 9457 problems: every answer that is not a success has this one shape, and a code that never changes."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from headrace.errors import HeadraceError, InvalidInput, MethodNotAllowed, NotFound, StepFailed, TooManyRequests
+
+MEDIA_TYPE = "application/problem+json"
+
+#: Codes of parameters that a page or a stream is asked for with.
+_PAGE_PARAMETERS = {"limit", "cursor", "after", "after_id"}
+
+
+class ProblemDetail(BaseModel):
+    """One part of a request that is wrong."""
+
+    pointer: str = Field(description="JSON pointer into the body, or `?name` of a query parameter.")
+    code: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request was not done, and what to do about it."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "RFC 9457 problem with a stable `code`."})
+
+    type: str = Field(description="A URN of the code.")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable, made for programs.")
+    hint: str | None = Field(default=None, description="What to do about it.")
+    errors: list[ProblemDetail] = []
+    request_id: str = Field(description="Quote it when you ask for help; the server's log has it too.")
+
+
+class InvalidRequest(InvalidInput):
+    """Several parts of a request are wrong; the error's own code is that of the first."""
+
+    def __init__(self, details: Sequence[ProblemDetail]) -> None:
+        first = details[0]
+        super().__init__(f"{first.pointer}: {first.message}", code=first.code, field=first.pointer)
+        self.details = details
+
+
+def request_id(scope: Scope) -> str:
+    """The id that `RequestLog` gave the request."""
+    return str(scope.get("headrace.request_id", ""))
+
+
+def problem(scope: Scope, error: HeadraceError, headers: Mapping[str, str] | None = None) -> Response:
+    details = list(getattr(error, "details", ()))
+    if not details and error.field:
+        details = [ProblemDetail(pointer=error.field, code=error.exact_code, message=error.message)]
+    body = Problem(
+        type=f"urn:headrace:error:{error.exact_code}",
+        title=HTTPStatus(error.http_status).phrase,
+        status=error.http_status,
+        detail=error.message,
+        code=error.exact_code,
+        hint=error.hint,
+        errors=details,
+        request_id=request_id(scope),
+    )
+    return Response(
+        orjson.dumps(body.model_dump(mode="json")),
+        error.http_status,
+        headers={**_headers_of(error), **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _headers_of(error: HeadraceError) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store"}
+    if error.http_status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retryable:
+        headers["Retry-After"] = "60" if isinstance(error, TooManyRequests) else "5"
+    return headers
+
+
+async def on_headrace_error(request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, HeadraceError):
+        raise exc
+    return problem(request.scope, exc)
+
+
+async def on_step_failed(request: Request, exc: Exception) -> Response:
+    """What a project brought can't be used: a result inside a build, the caller's input in a request."""
+    if not isinstance(exc, StepFailed):
+        raise exc
+    failure = exc.failure
+    return problem(request.scope, InvalidInput(failure.message, hint=failure.hint, code=failure.reason.value))
+
+
+async def on_http_error(request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, HTTPException):
+        raise exc
+    if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (exc.headers or {}).get("Allow", "")
+        return problem(request.scope, MethodNotAllowed(f"{request.method} is not possible here"), {"Allow": allowed})
+    if exc.status_code == HTTPStatus.NOT_FOUND:
+        return problem(request.scope, NotFound("there is nothing at this path", hint="see /openapi.json"))
+    error = InvalidInput("the request can't be read", code="request.invalid")
+    return problem(request.scope, error)
+
+
+async def on_invalid_request(request: Request, exc: Exception) -> Response:
+    """Query parameters and headers that FastAPI refused."""
+    if not isinstance(exc, RequestValidationError):
+        raise exc
+    return problem(request.scope, InvalidRequest([_parameter(error) for error in exc.errors()]))
+
+
+def _parameter(error: Mapping[str, object]) -> ProblemDetail:
+    loc = error.get("loc")
+    name = str(loc[-1]) if isinstance(loc, tuple | list) and loc else ""
+    if error.get("type") == "extra_forbidden":
+        code = "query.unknown"
+    else:
+        code = "page.invalid" if name in _PAGE_PARAMETERS else "query.invalid"
+    return ProblemDetail(pointer=f"?{name}", code=code, message=str(error.get("msg")))

@@ -1,0 +1,81 @@
+"""What clients may send. Unknown fields are refused, and numbers are numbers: nothing is guessed."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from headrace.model.build import BuildOptions
+from headrace.model.ids import is_id
+from headrace.model.project import RESERVED_SLUGS, SLUG_PATTERN, ProjectSettings
+from headrace.model.version import DirectorySource, GitSource, VersionSource
+
+#: Longer than any name that somebody reads.
+NAME_CHARACTERS = 200
+
+_SLUG = re.compile(SLUG_PATTERN)
+
+
+def _checked_name(name: str) -> str:
+    if len(name) > NAME_CHARACTERS:
+        raise PydanticCustomError("name.too_long", "a name has at most {most} characters", {"most": NAME_CHARACTERS})
+    if not name.strip():
+        raise PydanticCustomError("name.empty", "a name needs a character that can be seen")
+    return name
+
+
+def _checked_slug(slug: str) -> str:
+    if not _SLUG.fullmatch(slug) or slug.startswith("xn--"):
+        said = "a slug is 1 to 63 of a-z, 0-9 and inner dashes, because it becomes a host name"
+        raise PydanticCustomError("slug.invalid", said)
+    # A build's own address is its id: a project must not be able to stand there first.
+    if slug in RESERVED_SLUGS or is_id(f"build_{slug}"):
+        raise PydanticCustomError("slug.reserved", "this slug is reserved")
+    return slug
+
+
+Name = Annotated[
+    str,
+    AfterValidator(_checked_name),
+    Field(json_schema_extra={"minLength": 1, "maxLength": NAME_CHARACTERS, "pattern": r"\S"}),
+]
+Slug = Annotated[str, AfterValidator(_checked_slug), Field(json_schema_extra={"pattern": SLUG_PATTERN})]
+#: An archive has no place among them: code that is not fetched is uploaded as a version.
+ProjectSource = Annotated[DirectorySource | GitSource | VersionSource, Field(discriminator="kind")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NewProject(_Request):
+    name: Name
+    slug: Slug | None = Field(default=None, description="Made from the name when it is missing.")
+    source: ProjectSource | None = None
+    settings: ProjectSettings = ProjectSettings()
+
+
+class ProjectChange(_Request):
+    """A JSON merge patch (RFC 7396): what is not named stays, null takes away where something can be missing."""
+
+    name: Name = Field(default_factory=str)
+    slug: Slug = Field(default_factory=str)
+    source: ProjectSource | None = None
+    settings: dict[str, Any] = Field(default_factory=dict, description="A merge patch of the project's settings.")
+
+
+class BuildRequestOptions(BuildOptions):
+    wait: bool = Field(default=False, description="Answer when the build has ended.")
+
+
+class BuildRequest(_Request):
+    version: str | None = Field(
+        default=None, max_length=40, description="Null: what the project's source holds now, or its newest version."
+    )
+    stream: bool = Field(default=False, description="Answer with the build's events until its end.")
+    options: BuildRequestOptions = BuildRequestOptions()
+
+
+class PruneRequest(_Request):
+    bytes: int | None = Field(default=None, ge=0, description="Budget to come down to; null is the configured one.")

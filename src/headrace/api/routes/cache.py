@@ -1,0 +1,69 @@
+"""The layer cache: what it holds, and taking things out of it."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from headrace.api.answers import answer, resource
+from headrace.api.body import canonical, json_body, json_request
+from headrace.api.context import Wired
+from headrace.api.once import IdempotencyKey, once
+from headrace.api.requests import PruneRequest
+from headrace.api.views import CacheView, LayerView, PruneResult
+from headrace.errors import NotFound
+from headrace.layers.layers import Layer
+from headrace.model.digest import is_digest
+from headrace.pipeline.services import Services
+
+router = APIRouter(tags=["cache"])
+
+
+@router.get("/cache", response_model=CacheView)
+async def list_cache(request: Request, services: Wired) -> Response:
+    """Layers of installed dependencies and of tool chains, the most recently used first."""
+    layers = await asyncio.to_thread(_all, services)
+    layers.sort(key=lambda layer: layer.used_at, reverse=True)
+    taken = sum(layer.bytes for layer in layers)
+    return resource(request, CacheView(items=layers, bytes=taken, budget_bytes=services.settings.cache_bytes))
+
+
+@router.delete("/cache/{digest}", status_code=204)
+async def remove_layer(services: Wired, digest: str) -> Response:
+    """Take a layer out. Builds that use it now keep it until their end."""
+    removed = is_digest(digest) and any(
+        [await asyncio.to_thread(layers.remove, digest) for layers in (services.layers, services.tools)]
+    )
+    if not removed:
+        raise NotFound(f"there is no layer {digest[:80]}", hint="GET /api/v1/cache lists them")
+    return Response(status_code=204)
+
+
+@router.post("/cache/prune", response_model=PruneResult, openapi_extra=json_request(PruneRequest, optional=True))
+async def prune_cache(
+    request: Request,
+    services: Wired,
+    body: Annotated[PruneRequest, Depends(json_body(PruneRequest, optional=True))],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Remove the least recently used layers until the rest fits the budget. What a build uses now stays."""
+
+    async def act() -> Response:
+        budget = services.settings.cache_bytes if body.bytes is None else body.bytes
+        removed = await asyncio.to_thread(services.layers.prune, budget)
+        return answer(
+            PruneResult(removed=[one.key.digest for one in removed], freed_bytes=sum(one.bytes for one in removed))
+        )
+
+    return await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
+
+
+def _all(services: Services) -> list[LayerView]:
+    kinds = (("dependencies", services.layers), ("tool", services.tools))
+    return [_view(kind, layer) for kind, layers in kinds for layer in layers.all()]
+
+
+def _view(kind: str, layer: Layer) -> LayerView:
+    plain = {name: getattr(layer, name) for name in LayerView.model_fields if name not in ("kind", "digest")}
+    return LayerView(kind=kind, digest=layer.key.digest, **plain)

@@ -1,0 +1,182 @@
+"""Projects."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field, ValidationError
+from starlette.responses import Response
+
+from headrace.api.answers import PageQuery, after_of, answer, page, refuse_changed, resource
+from headrace.api.body import canonical, details_of, json_body, json_request
+from headrace.api.context import WORKSPACE, Waiting, Wired, Workspace, find_project
+from headrace.api.endings import Endings
+from headrace.api.once import IdempotencyKey, once
+from headrace.api.problems import InvalidRequest
+from headrace.api.project_rules import check_settings, check_source
+from headrace.api.requests import NewProject, ProjectChange
+from headrace.api.views import Page, ProjectView, project_view
+from headrace.errors import Conflict, found
+from headrace.model.ids import new_id
+from headrace.model.project import Project, ProjectSettings, slug_from
+from headrace.pipeline.request import cancel_build
+from headrace.pipeline.services import Services
+from headrace.records import builds, deployments, projects
+
+router = APIRouter(tags=["projects"])
+
+#: How long the deletion of a busy project waits for its builds to end.
+_CANCEL_SECONDS = 10.0
+
+
+class ProjectsQuery(PageQuery):
+    slug: str | None = Field(default=None, max_length=63, description="The project with this slug only.")
+
+
+@router.post(
+    "/workspaces/{workspace}/projects",
+    status_code=201,
+    response_model=ProjectView,
+    openapi_extra=json_request(NewProject),
+)
+async def create_project(
+    request: Request,
+    services: Wired,
+    workspace: Workspace,
+    body: Annotated[NewProject, Depends(json_body(NewProject))],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Make a project. Without a `slug` one is made from the name."""
+
+    async def act() -> Response:
+        if body.source is not None:
+            check_source(body.source, services.settings)
+        check_settings(body.settings, services.settings)
+        async with services.db.write() as c:
+            project = Project(
+                id=new_id("prj"),
+                workspace=workspace,
+                name=body.name,
+                slug=body.slug or await projects.free_slug(c, slug_from(body.name)),
+                source=body.source,
+                settings=body.settings,
+                created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            )
+            await projects.insert(c, project)
+        return answer(project_view(services, project), status=201, location=f"/api/v1/projects/{project.id}")
+
+    return await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
+
+
+@router.get("/workspaces/{workspace}/projects", response_model=Page[ProjectView])
+async def list_projects(
+    request: Request, services: Wired, workspace: Workspace, query: Annotated[ProjectsQuery, Query()]
+) -> Response:
+    """The workspace's projects, the newest first."""
+    async with services.db.read() as c:
+        shown = await projects.page(c, workspace, after=after_of(query), limit=query.limit + 1, slug=query.slug)
+    return page(request, [project_view(services, project) for project in shown], query)
+
+
+@router.get("/projects/{project_id}", response_model=ProjectView)
+async def get_project(request: Request, services: Wired, project_id: str) -> Response:
+    return resource(request, project_view(services, await find_project(services, project_id)))
+
+
+@router.patch("/projects/{project_id}", response_model=ProjectView, openapi_extra=json_request(ProjectChange))
+async def change_project(
+    request: Request,
+    services: Wired,
+    project_id: str,
+    body: Annotated[ProjectChange, Depends(json_body(ProjectChange))],
+) -> Response:
+    """Change parts of a project. With `If-Match` only when nobody else has changed it since."""
+    await find_project(services, project_id)
+    async with services.db.write() as c:
+        project = found(await projects.get(c, project_id, workspace=WORKSPACE), project_id)
+        refuse_changed(request, project_view(services, project))
+        changed = _changed(project, body)
+        if "source" in body.model_fields_set and changed.source is not None:
+            check_source(changed.source, services.settings)
+        check_settings(changed.settings, services.settings)
+        await projects.update(c, changed)
+    return answer(project_view(services, changed))
+
+
+@router.delete("/projects/{project_id}", status_code=204)
+async def delete_project(
+    request: Request,
+    services: Wired,
+    endings: Waiting,
+    project_id: str,
+    force: Annotated[bool, Query(description="Also with builds that run: they are cancelled.")] = False,
+) -> Response:
+    """Remove a project, its addresses, versions, builds and logs."""
+    project = await find_project(services, project_id)
+    refuse_changed(request, project_view(services, project))
+    await _settle(services, endings, project, force=force)
+    async with services.db.write() as c:
+        # Looked at again: somebody may have changed it meanwhile, or asked for a build.
+        refuse_changed(request, project_view(services, found(await projects.get(c, project.id), project.id)))
+        if await builds.unfinished(c, project_id=project.id):
+            raise _busy()
+        logs = await builds.ids(c, project.id)
+        await projects.delete(c, project.id)
+    for log in logs:
+        await services.events.delete(log)
+    return Response(status_code=204)
+
+
+async def _settle(services: Services, endings: Endings, project: Project, *, force: bool) -> None:
+    async with services.db.read() as c:
+        running = await builds.unfinished(c, project_id=project.id)
+    if running and not force:
+        raise _busy()
+    if force:
+        async with services.db.write() as c:
+            await deployments.deactivate(c, project.id)
+    for build in running:
+        try:
+            await cancel_build(services, build, by="project deletion")
+        except Conflict:
+            continue  # it has ended by itself just now
+    await asyncio.gather(*(endings.wait(build.id, _CANCEL_SECONDS) for build in running))
+
+
+def _busy() -> Conflict:
+    return Conflict(
+        "builds of the project are queued or running",
+        code="project.busy",
+        hint="cancel them, or delete with ?force=true",
+    )
+
+
+def _changed(project: Project, change: ProjectChange) -> Project:
+    given = change.model_fields_set
+    changes: dict[str, Any] = {name: getattr(change, name) for name in given - {"settings"}}
+    if "settings" in given:
+        changes["settings"] = _merged_settings(project.settings, change.settings)
+    return project.but(**changes)
+
+
+def _merged_settings(settings: ProjectSettings, patch: dict[str, Any]) -> ProjectSettings:
+    merged = _merge(settings.model_dump(mode="json"), patch)
+    try:
+        return ProjectSettings.model_validate_json(orjson.dumps(merged), strict=True)
+    except ValidationError as exc:
+        raise InvalidRequest(details_of(exc, "/settings")) from exc
+
+
+def _merge(target: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge(merged.get(name), value)
+    return merged

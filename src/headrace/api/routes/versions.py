@@ -1,0 +1,94 @@
+"""Versions: what was uploaded or fetched, each an immutable tree."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from headrace.api.answers import Paging, after_of, answer, page, resource
+from headrace.api.body import refuse_other_types
+from headrace.api.context import WORKSPACE, Wired, find_project
+from headrace.api.once import IdempotencyKey, once
+from headrace.api.uploads import MEDIA_TYPES, received
+from headrace.api.views import Page, VersionView
+from headrace.errors import found
+from headrace.model.ids import is_id
+from headrace.model.version import Version
+from headrace.pipeline.changes import unified_diff
+from headrace.pipeline.services import Services
+from headrace.pipeline.upload import upload_version
+from headrace.records import versions
+
+router = APIRouter(tags=["versions"])
+
+_ARCHIVE = {"schema": {"type": "string", "format": "binary"}}
+
+
+@router.post(
+    "/projects/{project_id}/versions",
+    status_code=201,
+    response_model=VersionView,
+    responses={200: {"model": VersionView, "description": "The newest version already has this tree."}},
+    openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(MEDIA_TYPES, _ARCHIVE)}},
+)
+async def upload(
+    request: Request,
+    services: Wired,
+    project_id: str,
+    message: Annotated[str, Query(max_length=4000)] = "",
+    author: Annotated[str, Query(max_length=200)] = "",
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Upload a tar, tar.gz or zip file of the project's files as a new version."""
+    project = await find_project(services, project_id)
+    refuse_other_types(request, *MEDIA_TYPES)
+    directory = services.settings.data_dir / "uploads"
+    async with received(request, directory, services.settings.upload_bytes) as upload:
+
+        async def act() -> Response:
+            version, new = await upload_version(
+                services, project, upload.archive, upload.into, author=author, message=message
+            )
+            location = f"/api/v1/versions/{version.id}"
+            return answer(await _view(services, version, None), status=201 if new else 200, location=location)
+
+        return await once(services, request, idempotency_key, upload.digest, act)
+
+
+@router.get("/projects/{project_id}/versions", response_model=Page[Version])
+async def list_versions(request: Request, services: Wired, project_id: str, query: Paging) -> Response:
+    """The project's versions, the newest first."""
+    project = await find_project(services, project_id)
+    async with services.db.read() as c:
+        shown = await versions.page(c, project.id, after=after_of(query), limit=query.limit + 1)
+    return page(request, shown, query)
+
+
+@router.get("/versions/{version_id}", response_model=VersionView)
+async def get_version(
+    request: Request,
+    services: Wired,
+    version_id: str,
+    against: Annotated[
+        str | None, Query(max_length=40, description="Compare with this version, not the parent.")
+    ] = None,
+) -> Response:
+    """A version, and how it differs from its parent or from another version of the project."""
+    version = await _find(services, version_id)
+    return resource(request, await _view(services, version, against))
+
+
+async def _view(services: Services, version: Version, against: str | None) -> VersionView:
+    other = None
+    if (base := against or version.parent) is not None:
+        other = await _find(services, base)
+        found(other if other.project_id == version.project_id else None, base)
+    text = await unified_diff(services.store, other.tree if other else None, version.tree)
+    fields = {name: getattr(version, name) for name in Version.model_fields}
+    return VersionView(**fields, unified_diff_text=text, against=other.id if other else None)
+
+
+async def _find(services: Services, version_id: str) -> Version:
+    async with services.db.read() as c:
+        version = await versions.get(c, version_id, workspace=WORKSPACE) if is_id(version_id) else None
+    return found(version, version_id[:80])

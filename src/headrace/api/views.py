@@ -1,0 +1,85 @@
+"""What the API shows of things: the model's values, and where they are reached."""
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+from headrace.model.artifact import Manifest
+from headrace.model.build import Build
+from headrace.model.digest import Digest
+from headrace.model.event import CacheDecision
+from headrace.model.project import Project
+from headrace.model.version import Version
+from headrace.pipeline.deploy import build_label
+from headrace.pipeline.services import Services
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list, newest first."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(description="Give it as `cursor` to get the next page; null on the last one.")
+
+
+class ProjectView(Project):
+    #: Where the project's active deployment is reached; null when this server serves no sites.
+    url: str | None = Field(default=None, description="Address of the project's active deployment.")
+
+
+class BuildView(Build):
+    url: str | None = Field(default=None, description="Address of this build's own artifact.")
+
+
+class VersionView(Version):
+    #: The difference to the parent, or to the version that was asked for with `against`.
+    unified_diff_text: str | None = None
+    #: Version that the difference starts from; null for an empty tree.
+    against: str | None = None
+
+
+class ManifestView(Manifest):
+    digest: Digest
+
+
+class CacheDecisions(BaseModel):
+    items: list[CacheDecision]
+
+
+class LayerView(BaseModel):
+    """One entry of the layer cache."""
+
+    digest: Digest
+    kind: str = Field(description="`dependencies` or `tool`")
+    bytes: int
+    files: int
+    scope: str = Field(description="Whose builds may use it.")
+    made_by: str = Field(description="The build that made it.")
+    seconds: float = Field(description="What making it took.")
+    created_at: str
+    used_at: str
+
+
+class CacheView(BaseModel):
+    items: list[LayerView]
+    bytes: int
+    budget_bytes: int
+
+
+class PruneResult(BaseModel):
+    removed: list[Digest]
+    freed_bytes: int
+
+
+def project_view(services: Services, project: Project) -> ProjectView:
+    return ProjectView(**_fields(project), url=services.public.site(project.slug))
+
+
+def build_view(services: Services, build: Build) -> BuildView:
+    shown = build.artifact is not None and build.deployment_id is not None
+    return BuildView(**_fields(build), url=services.public.site(build_label(build.id)) if shown else None)
+
+
+def _fields(value: BaseModel) -> dict[str, object]:
+    return {name: getattr(value, name) for name in type(value).model_fields}
