@@ -47,7 +47,7 @@ class Streams:
             raise InvalidCursor(
                 f"event {after} does not exist: the last one is {last}", hint="start again without a place"
             )
-        pieces = self._events.read_bytes(log, after=after, follow=follow and not self.closing)
+        pieces = self._events.read_bytes(log, after=after, follow=follow)
         return EventStream(self, pieces, sse=accepts_sse(request), ping_seconds=self._ping_seconds)
 
     def close(self) -> None:
