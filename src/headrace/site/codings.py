@@ -1,7 +1,7 @@
 """Content codings, made when an artifact is published, never when it is asked for."""
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 
 import brotli  # type: ignore[import-untyped]
@@ -38,9 +38,7 @@ def is_worth_coding(size: int) -> bool:
     return SMALLEST <= size <= LARGEST
 
 
-def coded(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The codings of `data` that save something, by name."""
-    for name in CODINGS:
-        result = _CODERS[name](data)
-        if len(result) <= len(data) * _WORTH:
-            yield name, result
+def coded(data: bytes, coding: str) -> bytes | None:
+    """`data` in `coding`; None when that saves too little. Lets other threads run."""
+    result = _CODERS[coding](data)
+    return result if len(result) <= len(data) * _WORTH else None

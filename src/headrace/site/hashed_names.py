@@ -44,7 +44,7 @@ def _has_hex_hash(name: str) -> bool:
     found = _HEX.search(name)
     if found is None:
         return False
-    text = found["hash"]
+    text: str = found["hash"]
     digits = sum(char.isdigit() for char in text)
     # Letters alone are a word, digits alone a date, and `20240131a` a date too.
     return 2 <= digits <= len(text) - 2
