@@ -14,6 +14,7 @@ import uvicorn
 from headrace.api.app import create_app
 from headrace.bootstrap import open_services, working
 from headrace.edge.edge import Edge, Target
+from headrace.edge.protocol import protocol_for
 from headrace.errors import InvalidSetting
 from headrace.pipeline.services import Services
 from headrace.records import deployments
@@ -33,18 +34,38 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] | None = Non
     """
     listener = _listen(settings)
     port = listener.getsockname()[1]
-    url = f"http://{settings.host if settings.host != '0.0.0.0' else '127.0.0.1'}:{port}"  # noqa: S104
+    url = f"http://{_reachable(settings.host)}:{port}"
     async with open_services(settings) as services:
         services.public.port = port
-        server = uvicorn.Server(_config(services))
+        ready = asyncio.Event()
+        server = _Server(_config(services), ready, services.stopping)
         async with working(services):
             task = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started and not task.done():
-                await asyncio.sleep(0.005)
+            waiting = asyncio.create_task(ready.wait())
+            await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
             with _announced(settings.data_dir, url):
                 if on_ready and not task.done():
                     on_ready(url)
                 await task
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers, and ends the open event streams when it begins to stop: uvicorn would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event, stopping: list[Callable[[], None]]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._stopping = stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for stop in self._stopping:
+            stop()
+        await super().shutdown(sockets)
 
 
 def _config(services: Services) -> uvicorn.Config:
@@ -53,8 +74,20 @@ def _config(services: Services) -> uvicorn.Config:
             deployment = await deployments.by_label(c, label)
         return Target(deployment_id=deployment.id, artifact=deployment.artifact) if deployment else None
 
+    settings = services.settings
+    api = create_app(services)
+    edge = Edge(
+        services.store,
+        resolve,
+        api,
+        sites_domain=settings.sites_domain,
+        own_hosts=(settings.host, *settings.hosts),
+    )
+    services.switched.append(edge.invalidate)
+    services.stopping.append(api.state.streams.close)
     return uvicorn.Config(
-        Edge(services.store, resolve, create_app(services)),
+        edge,
+        http=protocol_for(edge),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -62,6 +95,12 @@ def _config(services: Services) -> uvicorn.Config:
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+def _reachable(host: str) -> str:
+    """An address that this machine's programs can connect to, for one that is listened on."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not listened on
+    return everywhere.get(host, f"[{host}]" if ":" in host else host)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from headrace.diagnostics.diagnose import diagnose
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
-from headrace.layers.toolchain import bin_directories, provide
+from headrace.layers.toolchain import bin_directories, mount_point, provide
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
 from headrace.model.limits import NetworkPhase
 from headrace.model.plan import PlannedCommand, StepId, Tool
@@ -23,16 +23,11 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.printed import printed_lines
 
 
-def tool_path(tool: Tool) -> str:
-    """Where a tool chain is mounted inside a sandbox."""
-    return f"/opt/headrace/{tool.name}-{tool.version}"
-
-
 async def tool_mounts(ctx: Context, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
     registry = ctx.services.settings.npm_registry
     provided = await asyncio.gather(*(provide(ctx.services.tools, tool, registry) for tool in tools))
     return tuple(
-        SandboxMount(source=layer.path, target=tool_path(tool)) for tool, layer in zip(tools, provided, strict=True)
+        SandboxMount(source=layer.path, target=mount_point(tool)) for tool, layer in zip(tools, provided, strict=True)
     )
 
 

@@ -32,5 +32,7 @@ async def deploy(ctx: Context, artifact: Artifact) -> Deployment:
                 )
                 await deployments.insert(c, deployment)
             await deployments.activate(c, deployment, unless_newer=True)
+        for tell in ctx.services.switched:
+            tell(ctx.project.slug)
         step.summary = ctx.services.public.site(ctx.project.slug) or f"{ctx.project.slug} points at {deployment.id}"
         return deployment

@@ -53,6 +53,10 @@ class Services:
     base_system: str
     #: Where sites are reached, once a server listens: port behind the domain.
     public: PublicAddress = field(default_factory=PublicAddress)
+    #: Called in this process with a host label that points elsewhere from now on.
+    switched: list[Callable[[str], None]] = field(default_factory=list)
+    #: Called when this process begins to stop.
+    stopping: list[Callable[[], None]] = field(default_factory=list)
 
     def executor_for(self, asked: str | None) -> Executor:
         """

@@ -22,9 +22,22 @@ async def verify_output(ctx: Context, planned: Planned, built: Built) -> Output:
             max_files=settings.output_files,
         )
         reader = DescriptorReader(built.tree_fd, built.directory)
-        for warning in await asyncio.to_thread(verify, planned.plan, output, reader):
+        for warning in await asyncio.to_thread(verify, planned.plan, output, reader, _secrets(ctx)):
             await ctx.record(
                 BuildWarning(build_id=ctx.build.id, step=StepId.VERIFY, code="output.warning", message=warning)
             )
         step.summary = f"Build produced {len(output.files)} files, {output.bytes / 1024:.0f} KiB"
         return output
+
+
+def _secrets(ctx: Context) -> dict[str, str]:
+    """The project's variables that must not be published, by their names: frameworks' public prefixes say what may be."""
+    return {
+        name: value
+        for name, value in ctx.project.settings.env.items()
+        if any(word in name.upper() for word in _SECRET_WORDS) and not name.startswith(_PUBLIC_PREFIXES)
+    }
+
+
+_SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "ACCESS_KEY")
+_PUBLIC_PREFIXES = ("VITE_", "PUBLIC_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "REACT_APP_", "GATSBY_", "EXPO_PUBLIC_")
