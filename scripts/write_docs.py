@@ -1,11 +1,13 @@
 """
-Write the pages of docs/ that are made from the code: configuration.md from the settings, cli.md from the commands.
+Write the pages of docs/ that are made from the code: configuration.md from the settings, cli.md from the commands, map.md
+from the first sentence of every module.
 
     .venv/bin/python scripts/write_docs.py            write them
     .venv/bin/python scripts/write_docs.py --check    exit 1 and name those that are out of date
 """
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from pydantic.fields import FieldInfo
 from headrace.cli.catalogue import CATALOGUE
 from headrace.settings import PREFIX, Settings
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 
 _CONFIGURATION = """\
 # Configuration
@@ -63,6 +66,14 @@ in a live region; in a pipe, in CI, with `TERM=dumb` it is plain lines.
 | 78 | a setting is wrong |
 | 124 | timed out |
 | 130 | interrupted or cancelled |
+"""
+
+
+_MAP = """\
+# Map
+
+Made from the first sentence of every module by `scripts/write_docs.py`; a test keeps it up to date. What the parts are
+for, and which may import which, is in [architecture.md](architecture.md).
 """
 
 
@@ -118,7 +129,30 @@ def _pages(path: str, command: click.Command) -> list[str]:
     return pages
 
 
-PAGES = {"configuration.md": configuration, "cli.md": cli}
+def module_map() -> str:
+    source = ROOT / "src" / "headrace"
+    parts = [_MAP]
+    for directory in [source, *sorted(path for path in source.rglob("*") if path.is_dir())]:
+        modules = sorted(path for path in directory.glob("*.py") if path.name != "__init__.py")
+        if not modules:
+            continue
+        parts.append(f"## {directory.relative_to(source.parent)}/\n")
+        about = _first_sentence(directory / "__init__.py") or _first_sentence(directory / "base.py")
+        parts += [f"{about}.\n"] if about else []
+        parts += [*(f"- `{module.name}`: {_first_sentence(module)}" for module in modules), ""]
+    return "\n".join(parts)
+
+
+def _first_sentence(module: Path) -> str:
+    """The first sentence of the module's docstring; empty for a module that isn't there or has none."""
+    if not module.exists():
+        return ""
+    docstring = re.match(r'"""(.*?)"""', module.read_text(), re.DOTALL)
+    paragraph = " ".join(docstring[1].strip().split("\n\n")[0].split()) if docstring else ""
+    return re.split(r"(?<=\.) ", paragraph, maxsplit=1)[0].rstrip(".")
+
+
+PAGES = {"configuration.md": configuration, "cli.md": cli, "map.md": module_map}
 
 
 def main() -> int:
