@@ -1,8 +1,11 @@
 """Brings a commit into a mirror, and makes sure that it is a commit, and one of this repository's own."""
 
+from pathlib import Path
+
 from headrace.disk import remove_tree
+from headrace.errors import StepFailed
 from headrace.model.diagnostic import FailureReason
-from headrace.source._failures import source_failed
+from headrace.source._failures import source_failed, too_large
 from headrace.source._mirror import Mirror
 from headrace.source._process import GitFailed, run_git
 from headrace.source._refs import Wanted
@@ -22,7 +25,12 @@ def bring(session: Session, mirror: Mirror, wanted: Wanted) -> None:
     mirror.tidy()
     if not mirror.path.exists():
         session.make_repository(mirror.path)
-    came_with_branches = _fetch(session, mirror, wanted.commit)
+    try:
+        came_with_branches = _fetch(session, mirror, wanted.commit)
+    except BaseException:
+        # A fetch that was killed leaves all that it had received.
+        mirror.drop_leftovers()
+        raise
     _check_kind(session, mirror, wanted.commit)
     if not wanted.is_tip and not came_with_branches and not _is_in_a_branch(session, mirror, wanted.commit):
         raise source_failed(
@@ -39,16 +47,27 @@ def _fetch(session: Session, mirror: Mirror, commit: str) -> bool:
         session.fetch(mirror.path, "--depth=1", f"+{commit}:refs/fetched/{commit}")
         return False
     except GitFailed as exc:
-        if looks_damaged(exc.text):
-            # The next fetch finds no mirror and makes a whole one.
-            remove_tree(mirror.path)
         if not was_refused(exc.text):
-            raise session.failure(exc) from exc
+            raise _failure(session, mirror, exc) from exc
+    _fetch_or_fail(session, mirror, mirror.path, _WHOLE_HISTORY, _BRANCHES, "+refs/tags/*:refs/tags/*")
+    return True
+
+
+def _fetch_or_fail(session: Session, mirror: Mirror, repository: Path, how: str, *refspecs: str) -> None:
     try:
-        session.fetch(mirror.path, _WHOLE_HISTORY, _BRANCHES, "+refs/tags/*:refs/tags/*")
-        return True
+        session.fetch(repository, how, *refspecs)
     except GitFailed as exc:
-        raise session.failure(exc) from exc
+        raise _failure(session, mirror, exc) from exc
+
+
+def _failure(session: Session, mirror: Mirror, exc: GitFailed) -> StepFailed:
+    if mirror.drop_leftovers() >= session.most_file_bytes:
+        # The system ended git at its limit, and git's own words don't say so.
+        return too_large("the repository is larger than this server takes")
+    if looks_damaged(exc.text):
+        # The next fetch finds no mirror and makes a whole one.
+        remove_tree(mirror.path)
+    return session.failure(exc)
 
 
 def _check_kind(session: Session, mirror: Mirror, commit: str) -> None:
@@ -69,10 +88,7 @@ def _is_in_a_branch(session: Session, mirror: Mirror, commit: str) -> bool:
     history = mirror.path / "history"
     if not history.exists():
         session.make_repository(history)
-    try:
-        session.fetch(history, "--filter=tree:0", _BRANCHES)
-    except GitFailed as exc:
-        raise session.failure(exc) from exc
+    _fetch_or_fail(session, mirror, history, "--filter=tree:0", _BRANCHES)
     command = session.here(history, "for-each-ref", "--count=1", f"--contains={commit}", "refs/heads")
     try:
         return bool(run_git(command, session.stop))

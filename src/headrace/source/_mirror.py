@@ -66,15 +66,16 @@ class Mirror:
         if not (self.path / "HEAD").exists() or sum(1 for _ in packs.glob("*.pack")) > _PACKS:
             remove_tree(self.path)
             return
-        leftovers = [
-            *packs.glob("tmp_*"),
-            *self.path.glob("*.lock"),
-            *self.path.glob("keep-*"),
-            *(self.path / "refs").rglob("*.lock"),
-        ]
-        for leftover in leftovers:
-            leftover.unlink(missing_ok=True)
+        self.drop_leftovers()
         os.utime(self.path)
+
+    def drop_leftovers(self) -> int:
+        """Remove what a fetch that failed or was killed left behind; the size of the largest of these files."""
+        left = [*self.path.rglob("tmp_*"), *self.path.rglob("*.lock"), *self.path.glob("keep-*")]
+        largest = max((path.stat().st_size for path in left), default=0)
+        for path in left:
+            path.unlink(missing_ok=True)
+        return largest
 
 
 def prune_mirrors(root: Path, *, unused_seconds: float) -> list[str]:

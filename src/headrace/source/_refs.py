@@ -49,7 +49,7 @@ def choose(advertised: Advertised, ref: str | None, commit: str | None) -> Wante
         )
     if commit:
         tips = advertised.refs.values()
-        return Wanted(commit=commit, branch=_branch_at(advertised, ref, commit), is_tip=commit in tips)
+        return Wanted(commit=commit, branch=branch_of(ref), is_tip=commit in tips)
     if ref is None:
         return _default(advertised)
     for name in (ref,) if ref.startswith("refs/") else (_HEADS + ref, _TAGS + ref):
@@ -71,14 +71,9 @@ def _default(advertised: Advertised) -> Wanted:
     return Wanted(commit=found, branch=default.removeprefix(_HEADS) if default else None, is_tip=True)
 
 
-def _branch_at(advertised: Advertised, ref: str | None, commit: str) -> str | None:
-    """The branch to say of a commit: the one it was asked with, else the default branch when it is its newest commit."""
-    if ref:
-        return ref.removeprefix(_HEADS)
-    default = advertised.default
-    if default and advertised.refs.get(default) == commit:
-        return default.removeprefix(_HEADS)
-    return None
+def branch_of(ref: str | None) -> str | None:
+    """The branch to say of an exact commit: the one it was asked with."""
+    return ref.removeprefix(_HEADS) if ref and not ref.startswith(_TAGS) else None
 
 
 def _no_such_ref(advertised: Advertised, ref: str) -> StepFailed:

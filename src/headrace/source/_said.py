@@ -64,14 +64,14 @@ _KNOWN: tuple[tuple[str, FailureReason, str, str | None], ...] = (
         _NET_HINT,
     ),
     (
-        r"SSL|certificate|TLS|GnuTLS|gnutls",
+        r"certificate|gnutls_handshake|SSL_connect|CAfile",
         FailureReason.SOURCE_UNREACHABLE,
         "no trusted connection to the git host could be made",
         "its certificate must be known here; the operator can name one with HEADRACE_CA_FILE",
     ),
     (
         r"Could not resolve host|Failed to connect|Couldn't connect|Connection (refused|reset)|Empty reply|early EOF|hung up"
-        r"|unexpected disconnect|RPC failed|transfer closed|returned error: (5\d\d|429)|Recv failure|invalid index-pack output",
+        r"|unexpected disconnect|RPC failed|transfer closed|returned error: (5\d\d|429)|Recv failure|recv error|SSL_read|invalid index-pack output",
         FailureReason.SOURCE_UNREACHABLE,
         "the git host can't be reached, or ended the connection",
         _NET_HINT,

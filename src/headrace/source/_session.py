@@ -79,11 +79,15 @@ class Session:
     def make_repository(self, path: Path) -> None:
         run_git(self.here(None, "init", "--quiet", "--bare", "--template=", "--end-of-options", str(path)), self.stop)
 
+    @property
+    def most_file_bytes(self) -> int:
+        """Size at which git is stopped from writing more into one file, which is the pack it receives."""
+        return self.settings.upload_bytes + 16 * _MIB
+
     def failure(self, exc: GitFailed) -> StepFailed:
         return failure_of(exc.text, self.credential)
 
     @property
     def _bounds(self) -> Bounds:
-        file_bytes = self.settings.upload_bytes + 64 * _MIB
         # git maps packs into memory, so the address space must hold a few of them.
-        return Bounds(memory_bytes=2048 * _MIB + 2 * file_bytes, file_bytes=file_bytes)
+        return Bounds(memory_bytes=2048 * _MIB + 2 * self.most_file_bytes, file_bytes=self.most_file_bytes)

@@ -21,7 +21,7 @@ from headrace.source._commit import author_and_message
 from headrace.source._failures import source_failed
 from headrace.source._mirror import Mirror, mirror_path, prune_mirrors
 from headrace.source._process import GitFailed, run_git
-from headrace.source._refs import Wanted, choose
+from headrace.source._refs import Wanted, branch_of, choose
 from headrace.source._remote import Credential, check_commit, check_ref, parse_remote, split_credential
 from headrace.source._session import Session
 from headrace.source._stop import Stop, run_in_thread
@@ -73,7 +73,7 @@ def _fetch(session: Session, source: GitSource, into: Path) -> Fetched:
     commit = check_commit(source.commit) if source.commit else None
     if commit and mirror.has(commit):
         # What a name stands for never changes, and this one was fetched with the same credential before.
-        wanted = Wanted(commit=commit, branch=source.ref and source.ref.removeprefix("refs/heads/"), is_tip=True)
+        wanted = Wanted(commit=commit, branch=branch_of(source.ref), is_tip=True)
     else:
         wanted = choose(session.advertised(), source.ref, commit)
     if not mirror.has(wanted.commit):
