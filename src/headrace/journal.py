@@ -56,15 +56,15 @@ class Journal:
         build_id = events[0].build_id
         async with self._db.write() as c:
             build = await builds.get(c, build_id, lock=True)
-            if lease is not None and not await builds.holds(c, lease):
+            if lease is not None and not (lease.build_id == build_id and await builds.holds(c, lease)):
                 raise LeaseLost(f"{lease.worker} no longer holds {build_id}")
             if build is None and not isinstance(events[0], BuildCreated):
                 raise NotFound(f"no build {build_id}")
-            if build_id in self._behind and build is not None:
-                build = await self._catch_up(c, build)
-            stored = await self._events.append(build_id, events, close=close)
-            # From here on the log has the events. Until the row has them too, it must be assumed to be behind.
+            if build_id in self._behind:
+                build = await self._catch_up(c, build, build_id)
+            # Whatever goes wrong from here on, the log may have the events while the row has not.
             self._behind.add(build_id)
+            stored = await self._events.append(build_id, events, close=close)
             await _absorb(c, build, stored)
         self._behind.discard(build_id)
         self._tell(stored)
@@ -80,9 +80,9 @@ class Journal:
         self._behind.discard(build_id)
         return build
 
-    async def _catch_up(self, c: AsyncConnection, build: Build | None, build_id: str = "") -> Build | None:
-        seen, log = (build.seen, build.id) if build else (0, build_id)
-        while missed := await self._events.read(log, after=seen, limit=_REPLAY_BATCH):
+    async def _catch_up(self, c: AsyncConnection, build: Build | None, build_id: str) -> Build | None:
+        seen = build.seen if build else 0
+        while missed := await self._events.read(build_id, after=seen, limit=_REPLAY_BATCH):
             build = await _absorb(c, build, missed)
             seen = missed[-1].seq
         return build
@@ -121,8 +121,8 @@ async def _imply(c: AsyncConnection, build: Build, event: Event) -> None:
             await results.save_inputs(c, build.project_id, event.cache, event.key)
         case BuildCompleted(status=BuildStatus.SUCCEEDED, result_key=str(digest), artifact=str(artifact), cached=False):
             # The key's inputs are those of the decision that this build's result was not there.
-            key = await results.last_inputs(c, build.project_id, "result")
-            if key is not None and key.digest == digest:
+            made = [d.key for d in await decisions.of_build(c, build.id) if d.key.digest == digest]
+            for key in made[-1:]:
                 await results.save(
                     c, key, build_id=build.id, artifact=artifact, seconds=event.seconds, project_id=build.project_id
                 )

@@ -24,7 +24,7 @@ from headrace.errors import DatabaseUnusable, HeadraceError, StoreFull, Unavaila
 from headrace.records import schema
 
 #: How long a writer waits for another process's write transaction.
-BUSY_MS = 5000
+BUSY_SECONDS = 5.0
 
 
 def sqlite_url(path: Path) -> str:
@@ -42,14 +42,14 @@ class Database:
         self._inode = path.stat().st_ino if path is not None and path.exists() else None
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, *, busy_seconds: float = BUSY_SECONDS) -> Self:
         """
         Open the database and bring its schema up to date. A SQLite file that was never there is created; one that was
         there and is gone, empty, damaged or another installation's raises DatabaseUnusable.
         """
         address = make_url(url)
         if address.get_backend_name() == "sqlite":
-            return await cls._open_sqlite(address.set(drivername="sqlite+aiosqlite"))
+            return await cls._open_sqlite(address.set(drivername="sqlite+aiosqlite"), busy_seconds)
         engine = create_async_engine(address, **_JSON)
         readers = engine.execution_options(isolation_level="AUTOCOMMIT")
         database = cls(readers, engine, None)
@@ -57,13 +57,15 @@ class Database:
         return database
 
     @classmethod
-    async def _open_sqlite(cls, address: URL) -> Self:
+    async def _open_sqlite(cls, address: URL, busy_seconds: float) -> Self:
         path = Path(address.database or "").absolute()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         schema.refuse_lost(path)
         # One writer in this process: waiting in our own queue is fair, waiting for SQLite's lock is a race of sleeps.
-        writers = _sqlite_engine(address, size=1)
-        readers = _sqlite_engine(address, size=4, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+        writers = _sqlite_engine(address, busy_seconds, size=1)
+        readers = _sqlite_engine(
+            address, busy_seconds, size=4, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
+        )
         event.listen(writers.sync_engine, "connect", _configure)
         event.listen(writers.sync_engine, "begin", _begin_immediate)
         event.listen(readers.sync_engine, "connect", _configure_reader)
@@ -127,15 +129,15 @@ _JSON: dict[str, Any] = {
 }
 
 
-def _sqlite_engine(address: URL, *, size: int, **options: Any) -> AsyncEngine:
+def _sqlite_engine(address: URL, busy_seconds: float, *, size: int, **options: Any) -> AsyncEngine:
     return create_async_engine(
         address,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=size,
         max_overflow=0,
-        pool_timeout=BUSY_MS / 1000 * 6,
+        pool_timeout=6 * busy_seconds,
         # The driver's own transactions are off: `_begin_immediate` starts ours.
-        connect_args={"isolation_level": None, "timeout": BUSY_MS / 1000},
+        connect_args={"isolation_level": None, "timeout": busy_seconds},
         **_JSON,
         **options,
     )

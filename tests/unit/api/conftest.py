@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import httpx2
 import pytest
+
 from headrace.api.app import create_app
 from headrace.events.file import FileEventLog
 from headrace.journal import Journal

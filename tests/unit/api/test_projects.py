@@ -2,6 +2,7 @@
 
 import httpx2
 
+
 async def make(api: httpx2.AsyncClient, **fields: object) -> httpx2.Response:
     return await api.post("/workspaces/default/projects", json={"name": "Shop", **fields})
 
