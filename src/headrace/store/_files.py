@@ -188,9 +188,10 @@ class BlobDirectory:
         if self._ready:
             return
         self._incoming.mkdir(parents=True, exist_ok=True)
-        for prefix in PREFIXES:
-            (self._directory / prefix).mkdir(exist_ok=True)
-        sync_directory(self._directory)
+        if not (self._directory / PREFIXES[-1]).exists():
+            for prefix in PREFIXES:
+                (self._directory / prefix).mkdir(exist_ok=True)
+            sync_directory(self._directory)
         oldest = time.time() - _STALE_SECONDS
         with os.scandir(self._incoming) as entries:
             for entry in entries:

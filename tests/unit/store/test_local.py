@@ -1,0 +1,105 @@
+"""What only the store on disk has to promise: that crashes, full disks and power cuts leave it whole."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from headrace.model.digest import digest_of, hex_of
+from headrace.store.local import LocalStore
+
+WRITER = """
+import asyncio, os, pathlib, sys
+from headrace.store.local import LocalStore
+
+async def main() -> None:
+    store = LocalStore(pathlib.Path(sys.argv[1]))
+    print("ready", flush=True)
+    while True:
+        await store.put_many([os.urandom(20_000) for _ in range(40)])
+        await store.put(os.urandom(2_000_000))
+
+asyncio.run(main())
+"""
+
+
+def test_a_writer_killed_at_any_moment_leaves_only_whole_blobs(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "blobs")]
+    for number in range(10):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+            time.sleep(0.005 + 0.011 * number)
+            writer.kill()
+    assert asyncio.run(read_all(LocalStore(tmp_path / "blobs"))) > 40
+
+
+async def read_all(store: LocalStore) -> int:
+    """The number of blobs. Reading verifies them."""
+    digests = [digest async for digest, _ in store.all()]
+    for digest in digests:
+        await store.read(digest)
+    return len(digests)
+
+
+async def test_unfinished_files_of_processes_that_are_gone_are_removed_after_a_day(tmp_path: Path) -> None:
+    incoming = tmp_path / "blobs/incoming"
+    incoming.mkdir(parents=True)
+    (incoming / "young").write_bytes(b"x")
+    (incoming / "old").write_bytes(b"x")
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(incoming / "old", (two_days_ago, two_days_ago))
+    await LocalStore(tmp_path / "blobs").put(b"blob")
+    assert [path.name for path in incoming.iterdir()] == ["young"]
+
+
+async def test_a_bad_blob_that_was_replaced_meanwhile_is_not_dropped(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "blobs")
+    digest = await store.put(b"good")
+    path = tmp_path / "blobs" / hex_of(digest)[:2] / hex_of(digest)
+    descriptor = store._blobs.open(digest)
+    # Another process puts a new file in its place after this one has opened the old one.
+    path.unlink()
+    await store.put(b"good")
+    store._blobs._corrupt(digest, descriptor)
+    assert await store.read(digest) == b"good"
+    os.close(descriptor)
+
+
+FULL = """
+import asyncio, os, pathlib, subprocess, sys
+from headrace.errors import StoreFull
+from headrace.store.local import LocalStore
+
+async def main() -> None:
+    root = pathlib.Path(sys.argv[1])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", sys.argv[2], "tmpfs", str(root)], check=True)
+    store = LocalStore(root / "blobs")
+    kept = [await store.put(b"kept")]
+    try:
+        for _ in range(2000):
+            kept += await store.put_many([os.urandom(5000) for _ in range(4)])
+    except StoreFull as full:
+        print(full.exact_code)
+    for digest in kept:
+        await store.read(digest)
+    print(sorted(path.name for path in (root / "blobs/incoming").iterdir()))
+    for digest in kept[:20]:
+        await store.delete(digest)
+    await store.put(b"again")
+    print("writes again")
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("limit", ["size=2m", "nr_inodes=600"])
+def test_a_full_disk_is_named_loses_nothing_and_is_left_as_soon_as_there_is_space(tmp_path: Path, limit: str) -> None:
+    command = ["unshare", "--map-root-user", "--mount", sys.executable, "-c", FULL, str(tmp_path), limit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n")[:3] == ["storage.full", "[]", "writes again"], done.stderr
