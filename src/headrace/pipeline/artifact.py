@@ -4,9 +4,10 @@ from headrace.checks.base import Output
 from headrace.model.artifact import Artifact
 from headrace.model.event import BuildWarning
 from headrace.model.plan import StepId
-from headrace.pipeline.context import Built, Context, Planned
+from headrace.pipeline.context import Context
 from headrace.pipeline.known_codings import KnownCodings
 from headrace.pipeline.manifest import make_artifact
+from headrace.pipeline.values import Built, Planned
 from headrace.records import artifacts
 
 __all__ = ["make_artifact", "publish_artifact"]
@@ -23,7 +24,7 @@ async def publish_artifact(ctx: Context, planned: Planned, built: Built, output:
         async with services.db.write() as c:
             await artifacts.insert(c, artifact)
         for message in warnings:
-            await ctx.record(
+            ctx.record(
                 BuildWarning(build_id=ctx.build.id, step=StepId.ARTIFACT, code="artifact.warning", message=message)
             )
         packed = sum(1 for file in manifest.files if file.encodings)

@@ -8,7 +8,8 @@ from headrace.checks.output_finder import find_output
 from headrace.layers.layers import Layer
 from headrace.model.plan import StepId
 from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
-from headrace.pipeline.context import Built, Context, Planned
+from headrace.pipeline.context import Context
+from headrace.pipeline.values import Built, Planned
 
 
 async def run_build_command(ctx: Context, planned: Planned, layer: Layer | None, held: AsyncExitStack) -> Built:

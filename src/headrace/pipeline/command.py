@@ -60,19 +60,21 @@ async def run_command(
     )
     before = next((c for c in ctx.build.commands if c.step == step), None)
     if before is None:
-        await ctx.record(
+        ctx.record(
             CommandStarted(
                 build_id=ctx.build.id, step=step, argv=command.argv, env=tuple(sorted(env)), network=command.network
             )
         )
+    # What came before the command stands in the log before what it prints.
+    await ctx.flush()
     result = await sandbox.run(request, ctx.log)
     if before is None or before.seconds is None:
-        await ctx.record(_completed(ctx, step, result))
+        ctx.record(_completed(ctx, step, result))
     if result.exit_code == 0 and result.killed_by is None:
         return result
     failure = await asyncio.to_thread(diagnose, step, command, result, printed_lines(ctx.log, step), files)
     for diagnostic in failure.diagnostics:
-        await ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
+        ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
     raise StepFailed(failure)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from headrace.errors import StepFailed
@@ -12,28 +13,13 @@ from headrace.executor.base import Executor, Sandbox
 from headrace.model.build import Build, StepStatus
 from headrace.model.event import Event, StepCompleted, StepStarted
 from headrace.model.job import Lease
-from headrace.model.plan import BuildPlan, StepId
+from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.sandbox import SandboxSpec
-from headrace.model.version import Tree
 from headrace.pipeline.services import Services
 
-
-@dataclass(frozen=True)
-class Planned:
-    """A plan with the tree it was made for, and where that tree lies written out."""
-
-    plan: BuildPlan
-    tree: Tree
-    directory: Path
-
-
-@dataclass(frozen=True)
-class Built:
-    """The working directory after the build, open for reading, and where in it the output is."""
-
-    tree_fd: int
-    directory: str
+#: How long a fact may wait for company. Far below what a person sees.
+WRITE_WITHIN_SECONDS = 0.02
 
 
 @dataclass
@@ -61,6 +47,9 @@ class Context:
     #: The step that runs now; a failure outside a step's own reasons is put down to it.
     at: list[StepId] = field(default_factory=lambda: [StepId.SOURCE])
     _open: dict[str, Sandbox] = field(default_factory=dict)
+    _pending: list[Event] = field(default_factory=list)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def scratch(self) -> Path:
@@ -71,9 +60,34 @@ class Context:
     def log(self) -> Path:
         return self.services.events.path(self.build.id)
 
-    async def record(self, event: Event, *, close: bool = False) -> Event:
-        """Append a fact of this build. Raises LeaseLost when another worker has taken it over."""
-        return await self.services.journal.record(event, lease=self.lease, close=close)
+    def record(self, event: Event) -> None:
+        """
+        Note a fact of this build. It is written within `WRITE_WITHIN_SECONDS`, with those that come in the same moment: a
+        transaction for each of a step's facts would cost a quick build more than its command.
+        """
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._pending.append(event.model_copy(update={"ts": now}))
+        self._wake.set()
+
+    async def flush(self, *, close: bool = False) -> None:
+        """Write what was noted. Raises LeaseLost when another worker has taken the build over."""
+        # Whoever is cancelled while he waits must not leave it open whether the facts were written.
+        await asyncio.shield(self._write(close=close))
+
+    async def _write(self, *, close: bool) -> None:
+        async with self._writing:
+            batch = self._pending[:]
+            if batch:
+                await self.services.journal.record_all(batch, lease=self.lease, close=close)
+                del self._pending[: len(batch)]
+
+    async def keep_writing(self) -> None:
+        """Write facts as they come, until cancelled. Raises what `flush` raises."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(WRITE_WITHIN_SECONDS)
+            self._wake.clear()
+            await self.flush()
 
     async def open_sandbox(self, spec: SandboxSpec) -> Sandbox:
         """
@@ -96,17 +110,17 @@ class Context:
         """Record the begin and the end of a step, however it ends."""
         self.at[:] = [step_id]
         started = time.monotonic()
-        await self.record(StepStarted(build_id=self.build.id, step=step_id))
+        self.record(StepStarted(build_id=self.build.id, step=step_id))
         step = Step(step_id)
         try:
             yield step
         except StepFailed:
-            await self._ended(step, StepStatus.FAILED, started)
+            self._ended(step, StepStatus.FAILED, started)
             raise
-        await self._ended(step, StepStatus.SKIPPED if step.skipped else StepStatus.SUCCEEDED, started)
+        self._ended(step, StepStatus.SKIPPED if step.skipped else StepStatus.SUCCEEDED, started)
 
-    async def _ended(self, step: Step, status: StepStatus, started: float) -> None:
-        await self.record(
+    def _ended(self, step: Step, status: StepStatus, started: float) -> None:
+        self.record(
             StepCompleted(
                 build_id=self.build.id,
                 step=step.id,

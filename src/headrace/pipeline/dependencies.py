@@ -12,7 +12,8 @@ from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, Install, KeyInput, StepId
 from headrace.model.version import Tree
 from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
-from headrace.pipeline.context import Context, Planned, Step
+from headrace.pipeline.context import Context, Step
+from headrace.pipeline.values import Planned
 from headrace.plan.explain import explain
 from headrace.plan.layer_key import first_difference, layer_key
 from headrace.records import results
@@ -60,7 +61,7 @@ async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
         before = await results.last_inputs(c, ctx.project.id, "dependencies")
     differs = None if layer else first_difference(key, before)
     saved, made_by = (layer.seconds, layer.made_by) if layer else (None, None)
-    await ctx.record(
+    ctx.record(
         CacheDecision(
             build_id=ctx.build.id,
             step=StepId.DEPENDENCIES,

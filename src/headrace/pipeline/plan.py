@@ -7,13 +7,17 @@ from headrace.model.event import BuildWarning, PlanMade
 from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.version import Version
-from headrace.pipeline.context import Context, Planned
+from headrace.pipeline.context import Context
 from headrace.pipeline.services import Services
+from headrace.pipeline.values import Planned
 from headrace.plan.limits import PlanLimits
 from headrace.plan.planner import make_plan
 from headrace.plan.project_files import DirectoryFiles
 from headrace.settings import Settings
 from headrace.tree import canonical, load_tree
+
+#: Plans kept in memory, with their trees.
+_REMEMBERED = 256
 
 
 async def plan_build(ctx: Context, version: Version) -> Planned:
@@ -22,7 +26,7 @@ async def plan_build(ctx: Context, version: Version) -> Planned:
         plan = planned.plan
         stored = await ctx.services.store.put(canonical(plan))
         tools = tuple(f"{tool.name} {tool.version}" for tool in plan.tools)
-        await ctx.record(
+        ctx.record(
             PlanMade(
                 build_id=ctx.build.id,
                 plan=stored,
@@ -33,7 +37,7 @@ async def plan_build(ctx: Context, version: Version) -> Planned:
             )
         )
         for ignored in plan.ignored:
-            await ctx.record(
+            ctx.record(
                 BuildWarning(
                     build_id=ctx.build.id,
                     step=StepId.PLAN,
@@ -47,11 +51,17 @@ async def plan_build(ctx: Context, version: Version) -> Planned:
 
 async def plan_version(services: Services, project: Project, version: Version) -> Planned:
     """The plan of a stored version. Raises StepFailed for a project that can't be planned."""
-    tree = await load_tree(services.store, version.tree)
     layer = await ensure_tree(services.trees, services.store, version.tree)
     limits = plan_limits(services.settings, project)
-    plan = await asyncio.to_thread(make_plan, DirectoryFiles(layer.path), project.settings, limits)
-    return Planned(plan=plan, tree=tree, directory=layer.path)
+    asked = (version.tree, project.settings.model_dump_json(), limits.model_dump_json())
+    if (planned := services.planned.get(asked)) is None:
+        tree = await load_tree(services.store, version.tree)
+        plan = await asyncio.to_thread(make_plan, DirectoryFiles(layer.path), project.settings, limits)
+        planned = Planned(plan=plan, tree=tree, directory=layer.path)
+        if len(services.planned) >= _REMEMBERED:
+            services.planned.pop(next(iter(services.planned)))
+        services.planned[asked] = planned
+    return planned
 
 
 def plan_limits(settings: Settings, project: Project) -> PlanLimits:

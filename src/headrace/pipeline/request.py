@@ -40,7 +40,11 @@ async def request_build(
     )
     async with services.db.write() as c:
         # Looked up and saved in one transaction: of two requests at the same moment one makes the build.
-        twin = await builds.with_key_running(c, key, project_id=project.id) if key else None
+        twin = None
+        if key:
+            twin = await builds.with_key_running(c, key, project_id=project.id)
+            # It may have ended since it was looked for.
+            twin = twin or await builds.find_result(c, key, project_id=project.id)
         if twin is None:
             await builds.save(c, build)
     if twin is not None:

@@ -9,8 +9,9 @@ from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, StepId
 from headrace.model.project import Project
 from headrace.model.version import Version
-from headrace.pipeline.context import Context, Planned
+from headrace.pipeline.context import Context
 from headrace.pipeline.services import Services
+from headrace.pipeline.values import Planned
 from headrace.plan.explain import explain
 from headrace.plan.layer_key import first_difference, result_key
 from headrace.records import artifacts, builds, results
@@ -29,7 +30,7 @@ async def reuse_result(ctx: Context, version: Version, planned: Planned) -> Arti
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "result")
     differs = None if artifact else first_difference(key, before)
-    await ctx.record(
+    ctx.record(
         CacheDecision(
             build_id=ctx.build.id,
             step=StepId.PLAN,

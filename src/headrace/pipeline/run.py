@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
@@ -48,7 +49,7 @@ async def run_build(ctx: Context) -> Build:
     Cancelling this call records nothing: the build goes on in its sandbox, and the next attempt picks it up. A wish to
     cancel the *build* is told by `ctx.cancelled`. Raises LeaseLost when another worker has it.
     """
-    await ctx.record(
+    ctx.record(
         BuildStarted(build_id=ctx.build.id, worker=ctx.lease.worker, fence=ctx.lease.fence, executor=ctx.executor.name)
     )
     try:
@@ -64,8 +65,11 @@ async def run_build(ctx: Context) -> Build:
 async def _outcome(ctx: Context) -> BuildCompleted:
     work = asyncio.create_task(change_to_address(ctx), name=f"build {ctx.build.id}")
     wish = asyncio.create_task(ctx.cancelled.wait())
+    writing = asyncio.create_task(ctx.keep_writing())
     try:
-        await asyncio.wait({work, wish}, timeout=_remaining(ctx.build), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, wish, writing}, timeout=_remaining(ctx.build), return_when=asyncio.FIRST_COMPLETED)
+        if writing.done():
+            writing.result()
         if not work.done():
             await _stop(work)
             return _cancelled(ctx) if ctx.cancelled.is_set() else _failed(ctx, _timeout(ctx))
@@ -75,6 +79,7 @@ async def _outcome(ctx: Context) -> BuildCompleted:
     finally:
         wish.cancel()
         await _stop(work)
+        await _stop(writing)
     return BuildCompleted(
         build_id=ctx.build.id,
         status=BuildStatus.SUCCEEDED,
@@ -86,7 +91,7 @@ async def _outcome(ctx: Context) -> BuildCompleted:
     )
 
 
-async def _stop(work: "asyncio.Task[object]") -> None:
+async def _stop(work: asyncio.Task[Any]) -> None:
     """Cancel the stages and wait for their clean-up: sandboxes are closed when this returns."""
     if not work.done():
         work.cancel()
@@ -97,18 +102,19 @@ async def _complete(ctx: Context, ended: BuildCompleted) -> Build:
     if ended.status is not BuildStatus.SUCCEEDED:
         # Something may still run; an ended build has nothing that does.
         await ctx.close_sandboxes()
+    await ctx.flush()
     row = await load_build(ctx)
     started = row.started_at or row.created_at
     seconds = (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds()
-    await ctx.record(
+    ctx.record(
         ended.but(
             seconds=round(max(0.0, seconds), 3),
             receipt=receipt_of(row.commands),
             version_id=row.version_id,
             result_key=row.result_key,
-        ),
-        close=True,
+        )
     )
+    await ctx.flush(close=True)
     await ctx.close_sandboxes()
     await asyncio.to_thread(shutil.rmtree, ctx.scratch, ignore_errors=True)
     return await load_build(ctx)

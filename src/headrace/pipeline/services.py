@@ -8,6 +8,7 @@ from headrace.events.base import EventLog
 from headrace.executor.base import Executor
 from headrace.journal import Journal
 from headrace.layers.layers import Layers
+from headrace.pipeline.values import Planned
 from headrace.queue.base import Queue
 from headrace.records.database import Database
 from headrace.settings import Settings
@@ -53,6 +54,8 @@ class Services:
     base_system: str
     #: Where sites are reached, once a server listens: port behind the domain.
     public: PublicAddress = field(default_factory=PublicAddress)
+    #: Plans of trees that were planned lately: planning is pure, so they hold as long as they are remembered.
+    planned: dict[tuple[str, ...], Planned] = field(default_factory=dict)
     #: Called in this process with a host label that points elsewhere from now on.
     switched: list[Callable[[str], None]] = field(default_factory=list)
     #: Called when this process begins to stop.

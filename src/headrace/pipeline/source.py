@@ -25,7 +25,7 @@ async def resolve_version(ctx: Context) -> Version:
                 version = found(await versions.get(c, ctx.build.version_id), ctx.build.version_id)
         else:
             version = await _fetch(ctx, ctx.project.source)
-        await ctx.record(
+        ctx.record(
             SourceResolved(
                 build_id=ctx.build.id,
                 version_id=version.id,

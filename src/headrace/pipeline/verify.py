@@ -7,7 +7,8 @@ from headrace.checks.output_reader import DescriptorReader, list_output
 from headrace.checks.verify import verify
 from headrace.model.event import BuildWarning
 from headrace.model.plan import StepId
-from headrace.pipeline.context import Built, Context, Planned
+from headrace.pipeline.context import Context
+from headrace.pipeline.values import Built, Planned
 
 
 async def verify_output(ctx: Context, planned: Planned, built: Built) -> Output:
@@ -23,9 +24,7 @@ async def verify_output(ctx: Context, planned: Planned, built: Built) -> Output:
         )
         reader = DescriptorReader(built.tree_fd, built.directory)
         for warning in await asyncio.to_thread(verify, planned.plan, output, reader, _secrets(ctx)):
-            await ctx.record(
-                BuildWarning(build_id=ctx.build.id, step=StepId.VERIFY, code="output.warning", message=warning)
-            )
+            ctx.record(BuildWarning(build_id=ctx.build.id, step=StepId.VERIFY, code="output.warning", message=warning))
         step.summary = f"Build produced {len(output.files)} files, {output.bytes / 1024:.0f} KiB"
         return output
 
