@@ -6,9 +6,9 @@ the log, and no worker can claim the build between the check of a lease and the 
 the row behind its log; `replay` brings it up. Whoever takes a build over calls it first.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headrace.errors import LeaseLost, NotFound
@@ -20,7 +20,7 @@ from headrace.model.job import Lease
 from headrace.records import builds, decisions, results
 from headrace.records.database import Database
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 #: Called with each event after it is stored. Must not block.
 Listener = Callable[[Event], None]
@@ -94,7 +94,7 @@ class Journal:
                     listener(event)
                 except Exception:
                     # A fact stays a fact, whatever somebody who counts facts makes of it.
-                    logger.exception("a listener failed at %s", event.type)
+                    _log.exception("a listener failed", type=event.type)
 
 
 async def _absorb(c: AsyncConnection, build: Build | None, events: Sequence[Event]) -> Build | None:
