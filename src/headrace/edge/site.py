@@ -74,7 +74,7 @@ class Site:
     def answer(self, path: str, found: Found, coding: str, digest: Digest, size: int) -> Answer:
         """The prepared answer for `path`: the blob `digest`, which is `found.file` in `coding`."""
         extra = self._headers.of(path)
-        key = (found, coding, extra)
+        key = (found.file.path, found.status, found.direct, found.by_accept, coding, extra)
         answer = self._answers.get(key)
         if answer is None:
             if len(self._answers) >= _MOST_PREPARED:
@@ -133,6 +133,9 @@ def _is_navigation(path: str, accept: bytes | None) -> bool:
     Whether somebody goes to an address of a single-page app. A missing script must not get a page instead: browsers would
     report a syntax error in line 1 where "not found" is meant.
     """
+    if path.startswith(".") or "/." in path:
+        # `.env`, `.git/config`, `.well-known/…`: who asks for these wants that file or nothing.
+        return False
     if not extension(path):
         return takes_page(accept)
     return wants_page(accept) and not has_known_extension(path)
