@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -89,9 +90,10 @@ def test_what_may_not_be_installed_is_named_exactly(clone: Path, tmp_path: Path)
     """A PATH that has neither the sandbox runtime nor a package manager."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("sh", "dirname", "id", "git", "python3", "uv", "tr", "mktemp", "rm", "cat"):
+    for name in ("sh", "dirname", "id", "git", "uv", "tr", "mktemp", "rm", "cat"):
         if found := shutil.which(name):
             (programs / name).symlink_to(found)
+    (programs / "python3").symlink_to(Path(sys.executable).resolve())
     light = run(clone / "scripts/setup", "--light", PATH=str(programs))
     assert light.returncode == 0, light.stderr
     assert "runc crun mmdebstrap" in light.stderr
