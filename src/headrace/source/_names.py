@@ -15,18 +15,3 @@ NAME_BYTES = 255
 def is_git_name(name: str) -> bool:
     """Whether some system takes this name for `.git`."""
     return _WINDOWS_GIT.fullmatch(_LEFT_OUT.sub("", name)) is not None
-
-
-def stays_inside(path: str, target: str) -> bool:
-    """Whether a link at `path` with `target` points to a place below the root, going by the names alone."""
-    if target.startswith("/"):
-        return False
-    depth = path.count("/")
-    for part in target.split("/"):
-        if part == "..":
-            depth -= 1
-        elif part not in {"", "."}:
-            depth += 1
-        if depth < 0:
-            return False
-    return True
