@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import orjson
@@ -26,10 +26,13 @@ _log = structlog.get_logger(__name__)
 GRACE_SECONDS = 3
 
 
-async def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
+async def serve(
+    settings: Settings, on_ready: Callable[[str], None] | None = None, *, only_answer: bool = False
+) -> None:
     """
     Serve until SIGTERM or SIGINT. `on_ready` gets the server's URL when it answers.
 
+    With `only_answer` nothing is built or swept, and nobody is told where the server is: it exists for one command.
     Raises InvalidSetting when the address can't be had.
     """
     listener = _listen(settings)
@@ -39,12 +42,12 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] | None = Non
         services.public.port = port
         ready = asyncio.Event()
         server = _Server(_config(services), ready, services.stopping)
-        async with working(services):
+        async with nullcontext() if only_answer else working(services):
             task = asyncio.create_task(server.serve(sockets=[listener]))
             waiting = asyncio.create_task(ready.wait())
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-            with _announced(settings.data_dir, url):
+            with nullcontext() if only_answer else _announced(settings.data_dir, url):
                 if on_ready and not task.done():
                     on_ready(url)
                 await task

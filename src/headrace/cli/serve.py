@@ -17,7 +17,8 @@ from headrace.cli.output import answer, note
 @click.option(
     "--until-stdin-closes", is_flag=True, hidden=True, help="Drain when the process that started this one ends."
 )
-def command(host: str | None, port: int | None, until_stdin_closes: bool) -> None:
+@click.option("--only-answer", is_flag=True, hidden=True, help="Neither build nor announce: a server for one command.")
+def command(host: str | None, port: int | None, until_stdin_closes: bool, only_answer: bool) -> None:
     """Run the server: API, event streams, sites and an embedded worker.
 
     SIGTERM and Ctrl-C drain it: open answers get a few seconds, builds that run are taken up by the next server.
@@ -36,7 +37,7 @@ def command(host: str | None, port: int | None, until_stdin_closes: bool) -> Non
 
     if until_stdin_closes:
         threading.Thread(target=_drain_with_parent, daemon=True).start()
-    asyncio.run(serve(settings, ready))
+    asyncio.run(serve(settings, ready, only_answer=only_answer))
 
 
 def _drain_with_parent() -> None:

@@ -5,25 +5,41 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.cli.client import Client
-from headrace.errors import NotAuthenticated, ServerUnreachable, Unavailable
+from headrace.errors import NotAuthenticated, NotFound, ServerUnreachable, Unavailable
 from headrace.settings import Settings, server_url
 
-#: Seconds that a server may need to start. The first start makes its database.
-_START_SECONDS = 60
-_POLL_SECONDS = 0.02
+
+@dataclass
+class Server:
+    """A server that commands talk to."""
+
+    client: Client
+    #: The process, when this command started it.
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def stop(self) -> None:
+        """End the server that was started here; nothing happens to one that was there before."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+
+
+def known(settings: Settings) -> Client | None:
+    """The server that HEADRACE_URL names, or else the one of this data directory, if it answers."""
+    if url := server_url():
+        return Client(url, settings.token or _kept_token(settings))
+    return _announced(settings)
 
 
 def connect(settings: Settings) -> Client:
-    """The server that HEADRACE_URL names, or the one of this data directory. Raises ServerUnreachable."""
-    if url := server_url():
-        return Client(url, settings.token or _kept_token(settings))
-    if client := running(settings):
+    """For commands that act. Raises ServerUnreachable when no server runs."""
+    if client := known(settings):
         return client
     raise ServerUnreachable(
         "no server runs for this data directory",
@@ -33,11 +49,29 @@ def connect(settings: Settings) -> Client:
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[Client]:
-    """A server for commands that only look: `connect`, or this data directory opened in this process when none runs."""
-    yield connect(settings)
+    """For commands that only look: the known server, or one that answers for this command alone."""
+    if client := known(settings):
+        yield client
+    elif not (settings.data_dir / "headrace.db").exists():
+        raise NotFound(f"nothing was built yet: {settings.data_dir} is empty", hint="headrace up DIRECTORY")
+    else:
+        with _child(settings, ["--port", "0", "--only-answer"], stays=False) as server:
+            yield server.client
 
 
-def running(settings: Settings) -> Client | None:
+@contextmanager
+def serving(settings: Settings, *, port: int | None, stays: bool) -> Iterator[Server]:
+    """For commands that build: the known server, or one that is started. It ends with this context unless it `stays`."""
+    if client := known(settings):
+        yield Server(client)
+        return
+    if port is None:
+        port = settings.port if _is_free(settings.host, settings.port) else 0
+    with _child(settings, ["--port", str(port)], stays=stays) as server:
+        yield server
+
+
+def _announced(settings: Settings) -> Client | None:
     """The server of this data directory, if one answers."""
     try:
         found = json.loads((settings.data_dir / "server.json").read_bytes())
@@ -49,51 +83,37 @@ def running(settings: Settings) -> Client | None:
 
 
 @contextmanager
-def started(settings: Settings, *, port: int | None, stays: bool) -> Iterator[Client]:
+def _child(settings: Settings, options: list[str], *, stays: bool) -> Iterator[Server]:
     """
-    A server of this data directory that was started now. It ends with this context, or goes on when `stays`.
+    `headrace serve` as a process of its own, in a session of its own: Ctrl-C is for this process, which ends it in order.
 
     A server that doesn't stay reads a pipe that this process holds, so it also ends when this process is killed.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = settings.data_dir / "server.log"
+    argv = [sys.executable, "-I", "-m", "headrace", "serve", *options, *([] if stays else ["--until-stdin-closes"])]
+    stdin = subprocess.DEVNULL if stays else subprocess.PIPE
     with log.open("ab") as words:
-        process = subprocess.Popen(
-            [*_serve_argv(settings, port), *([] if stays else ["--until-stdin-closes"])],
-            stdin=subprocess.DEVNULL if stays else subprocess.PIPE,
-            stdout=words,
-            stderr=words,
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the server in order
-        )
+        begin = words.tell()
+        process = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=words, start_new_session=True)
+    assert process.stdout  # noqa: S101 - it is a pipe
     try:
-        yield _wait(settings, process, log)
+        # The first line is the server's address; none means that it has ended.
+        url = process.stdout.readline().decode().strip()
+        if not url:
+            process.wait()
+            raise Unavailable(f"the server did not start: {_last_words(log, begin)}", hint=f"its log is {log}")
+        yield Server(Client(url, settings.token or _kept_token(settings)), process)
     except BaseException:
         process.terminate()
         raise
     finally:
-        if not stays:
-            assert process.stdin  # noqa: S101 - it is a pipe
+        if process.stdin:
             process.stdin.close()
             process.wait()
-        process.returncode = process.poll() or 0  # the child goes on, and that is meant
-
-
-def _wait(settings: Settings, process: "subprocess.Popen[bytes]", log: Path) -> Client:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        client = running(settings)
-        if client:
-            return client
-        if process.poll() is not None:
-            raise Unavailable(f"the server did not start: {_last_words(log)}", hint=f"its log is {log}")
-        time.sleep(_POLL_SECONDS)
-    raise Unavailable("the server did not answer in time", hint=f"its log is {log}")
-
-
-def _serve_argv(settings: Settings, port: int | None) -> list[str]:
-    if port is None:
-        port = settings.port if _is_free(settings.host, settings.port) else 0
-    return [sys.executable, "-I", "-m", "headrace", "serve", "--port", str(port)]
+        process.stdout.close()
+        # One that stays is left running on purpose; Popen would complain.
+        process.returncode = process.poll() or 0
 
 
 def _is_free(host: str, port: int) -> bool:
@@ -115,6 +135,8 @@ def _kept_token(settings: Settings) -> str:
         ) from exc
 
 
-def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+def _last_words(log: Path, begin: int) -> str:
+    """What the server said before it ended: its errors come first, hints after them."""
+    lines = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
+    errors = [line for line in lines if line.startswith("error:")]
+    return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")

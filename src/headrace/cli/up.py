@@ -2,16 +2,11 @@
 
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import click
 
-from headrace.cli.exit_status import of_build
 from headrace.cli.output import answer, data, note
-from headrace.model.build import BuildStatus
-from headrace.model.diagnostic import Failure
 
 
 @click.command()
@@ -29,61 +24,51 @@ def command(source: str, ref: str | None, detach: bool, force: bool, as_json: bo
     Uses the server of this data directory, or starts one that lives as long as this command. Ctrl-C while it builds
     cancels the build; afterwards it stops the server.
     """
+    from headrace.cli.deliver import follow, send
+    from headrace.cli.servers import serving
     from headrace.cli.sources import source_of
     from headrace.settings import read_settings
 
     settings = read_settings()
     code = source_of(source, ref)
-    with ExitStack() as stack:
-        client, ours = stack.enter_context(_server(settings, port, stays=detach))
-        build = _deliver(client, settings, code, force=force)
-        failure = Failure.model_validate(build["failure"]) if build["failure"] else None
-        status = of_build(BuildStatus(build["status"]), failure)
-        if status:
+    with serving(settings, port=port, stays=detach) as server:
+        client = server.client
+        build = follow(client, send(client, settings, code, force=force))
+        if status := _status(build):
+            server.stop()
             if as_json:
                 data(build)
             return status
         project = client.get(f"/projects/{build['project_id']}")
         _wait_for_page(client, project["url"])
         if as_json:
-            data(
-                {
-                    "url": project["url"],
-                    "project_id": project["id"],
-                    "version": build["version_id"],
-                    "build_id": build["id"],
-                    "artifact": build["artifact"],
-                }
-            )
+            data(_address(project, build))
         else:
             answer(project["url"])
-        if ours and not detach:
+        if server.process and not detach:
             note("Ctrl-C stops the server.")
             _until_interrupted()
         return 0
 
 
-@contextmanager
-def _server(settings: Any, port: int | None, *, stays: bool) -> Iterator[tuple[Any, bool]]:
-    """The server of this data directory, and whether it was started now."""
-    from headrace.cli import servers
-    from headrace.settings import server_url
+def _status(build: Any) -> int:
+    from headrace.cli.exit_status import of_build
+    from headrace.model.build import BuildStatus
+    from headrace.model.diagnostic import Failure
 
-    if server_url():
-        yield servers.connect(settings), False
-    elif client := servers.running(settings):
-        yield client, False
-    else:
-        with servers.started(settings, port=port, stays=stays) as client:
-            yield client, True
+    failure = Failure.model_validate(build["failure"]) if build["failure"] else None
+    return of_build(BuildStatus(build["status"]), failure)
 
 
-def _deliver(client: Any, settings: Any, source: Any, *, force: bool) -> Any:
-    """Bring the source to the server, build it, show how it goes; the ended build."""
-    from headrace.cli.deliver import follow, send
-
-    build = send(client, settings, source, force=force)
-    return follow(client, build)
+def _address(project: Any, build: Any) -> dict[str, Any]:
+    """What a script wants to know of a build that is served."""
+    return {
+        "url": project["url"],
+        "project_id": project["id"],
+        "version": build["version_id"],
+        "build_id": build["id"],
+        "artifact": build["artifact"],
+    }
 
 
 def _wait_for_page(client: Any, url: str) -> None:
