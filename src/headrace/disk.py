@@ -140,7 +140,8 @@ def measure(path: Path) -> tuple[int, int]:
     seen: set[tuple[int, int]] = set()
     waiting = [os.fsencode(path)]
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
+        # A directory that a build closed to its owner counts as empty.
+        with suppress(PermissionError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)

@@ -8,6 +8,9 @@ from headrace.model.version import Tree
 
 _PATH_BYTES = 3900  # Linux takes 4,095 with the directory in front
 _NAME_BYTES = 255
+#: Characters of a path that can't be over a limit, at four bytes each.
+_SURELY_SHORT = _NAME_BYTES // 4
+_SPECIAL = {"", ".", ".."}
 #: As many links as Linux follows in one path.
 _HOPS = 40
 
@@ -31,8 +34,10 @@ def check_path(path: str) -> None:
     if not is_text(path):
         raise _invalid(path, "its name is not UTF-8")
     parts = path.split("/")
-    if "\0" in path or any(part in ("", ".", "..") for part in parts):
+    if "\0" in path or not _SPECIAL.isdisjoint(parts):
         raise _invalid(path, "it is no plain relative path")
+    if len(path) <= _SURELY_SHORT:
+        return
     if len(path.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in parts):
         raise _invalid(path, f"it is longer than {_PATH_BYTES} bytes, or one of its parts than {_NAME_BYTES}")
 
