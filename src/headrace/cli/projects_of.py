@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cli.client import Client
-from headrace.cli.sources import name_of
-from headrace.errors import NotFound
+from headrace.errors import InvalidInput, NotFound
 from headrace.model.ids import is_id
 from headrace.model.project import slug_from
-from headrace.model.version import DirectorySource, GitSource
-from headrace.settings import Settings
+from headrace.model.version import DirectorySource, GitSource, place_name
+from headrace.settings import Settings, server_url
 
 _PROJECTS = "/workspaces/default/projects"
 
@@ -33,18 +32,12 @@ def project_for(client: Client, settings: Settings, source: DirectorySource | Gi
 
     Which one it is, is kept beside the other data of this machine, not in the user's directory, which stays as it is.
     """
-    link = _link(settings, client, source)
-    if project := _linked(client, link):
-        if project.get("source") != _plain(source) and isinstance(source, GitSource):
-            project = client.patch(f"/projects/{project['id']}", {"source": _plain(source)})
-        return project
-    name = name_of(source)
-    body = {"name": name}
-    project = _same_source(client, slug_from(name), source) or client.post(
-        _PROJECTS, {**body, "source": _plain(source)}
-    )
+    link = _link(settings, source)
+    project = _linked(client, link) or _same_source(client, source) or _make(client, source)
     link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    link.write_text(json.dumps({"project_id": project["id"], "source": _plain(source), "server": client.url}))
+    link.write_text(json.dumps({"project_id": project["id"], "source": _plain(source), "server": server_url()}))
+    if isinstance(source, GitSource) and project["source"] != _plain(source):
+        return client.patch(f"/projects/{project['id']}", {"source": _plain(source)})
     return project
 
 
@@ -55,17 +48,28 @@ def _linked(client: Client, link: Path) -> Any:
         return None
 
 
-def _same_source(client: Client, slug: str, source: DirectorySource | GitSource) -> Any:
+def _same_source(client: Client, source: DirectorySource | GitSource) -> Any:
     """The project that `headrace build` may have made for this source."""
-    found = client.get(_PROJECTS, slug=slug)["items"]
-    return found[0] if found and found[0].get("source") == _plain(source) else None
+    found = client.get(_PROJECTS, slug=slug_from(place_name(source)))["items"]
+    return found[0] if found and found[0]["source"] == _plain(source) else None
 
 
-def _link(settings: Settings, client: Client, source: DirectorySource | GitSource) -> Path:
+def _make(client: Client, source: DirectorySource | GitSource) -> Any:
+    name = {"name": place_name(source)}
+    # A directory of this machine says nothing to a server elsewhere; its files are uploaded in any case.
+    if isinstance(source, DirectorySource) and server_url():
+        return client.post(_PROJECTS, name)
+    try:
+        return client.post(_PROJECTS, {**name, "source": _plain(source)})
+    except InvalidInput as exc:
+        if exc.exact_code != "source.directory_forbidden":
+            raise
+        return client.post(_PROJECTS, name)
+
+
+def _link(settings: Settings, source: DirectorySource | GitSource) -> Path:
     place = source.path if isinstance(source, DirectorySource) else source.url
-    # A local server may listen on another port next time; it is the same one as long as it has this data directory.
-    server = "" if (settings.data_dir / "token").exists() else client.url
-    return settings.data_dir / "links" / hashlib.sha256(f"{server}\n{place}".encode()).hexdigest()[:32]
+    return settings.data_dir / "links" / hashlib.sha256(f"{server_url() or ''}\n{place}".encode()).hexdigest()[:32]
 
 
 def _plain(source: DirectorySource | GitSource) -> dict[str, Any]:

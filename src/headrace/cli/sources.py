@@ -21,9 +21,3 @@ def source_of(text: str, ref: str | None = None) -> DirectorySource | GitSource:
     if ref is not None:
         raise InvalidInput("--ref goes with the URL of a git repository; a directory is built as it is")
     return DirectorySource(path=str(path.resolve()))
-
-
-def name_of(source: DirectorySource | GitSource) -> str:
-    """What people would call it: the last part of its path or URL."""
-    place = source.path if isinstance(source, DirectorySource) else source.url
-    return re.split(r"[/:]", place.rstrip("/"))[-1].removesuffix(".git") or "project"

@@ -1,5 +1,6 @@
 """Where code comes from, and one immutable tree of it."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -39,6 +40,12 @@ class VersionSource(Value):
 
 
 Source = Annotated[DirectorySource | GitSource | ArchiveSource | VersionSource, Field(discriminator="kind")]
+
+
+def place_name(source: DirectorySource | GitSource) -> str:
+    """What people would call it: the last part of its path or URL."""
+    place = source.path if isinstance(source, DirectorySource) else source.url
+    return re.split(r"[/:]", place.rstrip("/"))[-1].removesuffix(".git") or "project"
 
 
 class TreeFile(Value):

@@ -11,7 +11,7 @@ from headrace.model.build import Build, BuildOptions
 from headrace.model.event import EVENT, Event
 from headrace.model.ids import new_id
 from headrace.model.project import Project, slug_from
-from headrace.model.version import DirectorySource, GitSource
+from headrace.model.version import DirectorySource, GitSource, place_name
 from headrace.pipeline.request import cancel_build, request_build
 from headrace.pipeline.services import Services
 from headrace.pipeline.source import add_version
@@ -59,12 +59,11 @@ async def build_here(
 
 async def project_of(services: Services, source: DirectorySource | GitSource) -> Project:
     """The project of a source: the one made for it before, or a new one named after it."""
-    place = source.path if isinstance(source, DirectorySource) else source.url
     async with services.db.write() as c:
         known = await projects.by_source(c, "default", source)
         if known is not None:
             return known
-        name = place.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git") or "project"
+        name = place_name(source)
         project = Project(
             id=new_id("prj"),
             workspace="default",

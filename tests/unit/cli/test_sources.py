@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli.sources import name_of, source_of
+from headrace.cli.sources import source_of
 from headrace.errors import InvalidInput
-from headrace.model.version import DirectorySource, GitSource
+from headrace.model.version import DirectorySource, GitSource, place_name
 
 
 def test_a_directory_is_named_by_its_real_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,4 +42,4 @@ def test_a_ref_of_a_directory_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_project_is_called_like_the_last_part_of_its_place(source: DirectorySource | GitSource, name: str) -> None:
-    assert name_of(source) == name
+    assert place_name(source) == name
