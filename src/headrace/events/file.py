@@ -66,6 +66,8 @@ class FileEventLog:
                     piece = await tail.piece(offset)
                     offset += len(piece)
                     yield piece
+                    # The others' turn: side by side, followers share what was read for one of them.
+                    await asyncio.sleep(0)
                 if not follow or (tail.ended and offset >= tail.state.size):
                     return
                 await tail.grown(offset)
