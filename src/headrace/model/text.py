@@ -78,11 +78,8 @@ def coloured(text: str) -> str:
     """Like `plain`, but colours and styles stay, and end with the text."""
     if text.isprintable():
         return text
-    kept = _COLOUR.findall(text := _last_state(text))
-    rest = [_SEQUENCE.sub("", part) for part in _COLOUR.split(text)]
-    if not kept:
-        return rest[0]
-    return "".join(part + colour for part, colour in zip(rest, [*kept, "\x1b[0m"], strict=True))
+    shown = _SEQUENCE.sub(lambda found: found[0] if _COLOUR.fullmatch(found[0]) else "", _last_state(text))
+    return shown + "\x1b[0m" if "\x1b" in shown else shown
 
 
 def as_text(event: Event, *, colours: bool = False) -> str | None:
