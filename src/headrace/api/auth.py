@@ -74,7 +74,7 @@ class BearerToken:
                 code="auth.query_forbidden",
                 hint="send Authorization: Bearer <token>, and make a new token",
             )
-        given = Headers(scope=scope).getlist("authorization")
+        given = [value for value in Headers(scope=scope).getlist("authorization") if value.strip()]
         if len(given) > 1:
             return BadRequest("there are several Authorization headers", code="auth.ambiguous")
         kind, _, token = (given[0] if given else "").partition(" ")

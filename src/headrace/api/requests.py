@@ -66,6 +66,8 @@ class ProjectChange(_Request):
 
 
 class BuildRequestOptions(BuildOptions):
+    executor: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]{0,39}$", description="One that isolates.")
+    seconds: float | None = Field(default=None, gt=0, le=86_400, description="Time limit of the whole build.")
     wait: bool = Field(default=False, description="Answer when the build has ended.")
 
 

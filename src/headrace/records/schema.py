@@ -98,7 +98,7 @@ def _create(connection: Connection) -> None:
         raise DatabaseUnusable(
             f"the database is not Headrace's: it has a table {sorted(strangers)[0]!r}", hint="use another file"
         )
-    metadata.create_all(connection)
+    metadata.create_all(connection, checkfirst=False)
     connection.execute(insert(meta).values(name="installation", value=new_id("ws").removeprefix("ws_")))
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:number)"), {"number": SCHEMA})

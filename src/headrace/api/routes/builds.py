@@ -15,7 +15,7 @@ from headrace.api.once import IdempotencyKey, once
 from headrace.api.openapi import STREAM_RESPONSE
 from headrace.api.requests import BuildRequest
 from headrace.api.views import BuildView, CacheDecisions, ManifestView, Page, build_view
-from headrace.errors import NotFound
+from headrace.errors import InvalidInput, InvalidSetting, NotFound
 from headrace.model.artifact import Manifest
 from headrace.model.build import Build, BuildOptions, BuildStatus
 from headrace.model.plan import BuildPlan
@@ -71,6 +71,7 @@ async def ask_for_build(
     project = await find_project(services, project_id)
 
     async def act() -> Response:
+        _check_executor(services, body.options.executor)
         options = BuildOptions(**{name: getattr(body.options, name) for name in BuildOptions.model_fields})
         build, new = await request_build(services, project, body.version, options)
         # The build is what a repeated request gets; how it is waited for is each request's own.
@@ -183,6 +184,15 @@ async def cancel(request: Request, services: Wired, build_id: str, idempotency_k
         return answer(build_view(services, await cancel_build(services, build, by="api")))
 
     return await once(services, request, idempotency_key, b"", act)
+
+
+def _check_executor(services: Services, name: str | None) -> None:
+    try:
+        services.executor_for(name)
+    except InvalidSetting as exc:  # the operator's fault in a setting, the client's in a request
+        if name is None:
+            raise
+        raise InvalidInput(exc.message, hint=exc.hint, code="executor.unknown", field="/options/executor") from exc
 
 
 async def _waited(services: Services, endings: Endings, build_id: str, seconds: float | None) -> Response:
