@@ -4,9 +4,9 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from headrace import errors
@@ -51,7 +51,7 @@ class Client:
     def delete(self, path: str) -> Any:
         return self._json("DELETE", _API + path)
 
-    def upload(self, path: str, archive: IO[bytes], **query: object) -> Any:
+    def upload(self, path: str, archive: Iterable[bytes], **query: object) -> Any:
         """POST a tar archive; it is read in pieces and never held as a whole."""
         return self._json("POST", _API + path + _query(query), archive, "application/x-tar")
 
@@ -122,7 +122,7 @@ class Client:
                 raise http.client.IncompleteRead(rest)
 
     def _json(
-        self, method: str, path: str, body: bytes | IO[bytes] | None = None, media_type: str | None = None
+        self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, media_type: str | None = None
     ) -> Any:
         with self._answer(method, path, body, media_type) as response:
             text = response.read()
@@ -133,7 +133,7 @@ class Client:
         self,
         method: str,
         path: str,
-        body: bytes | IO[bytes] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         media_type: str | None = None,
         patience: float | None = _PATIENCE,
     ) -> Iterator[http.client.HTTPResponse]:

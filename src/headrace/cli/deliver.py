@@ -1,6 +1,6 @@
 """Brings code to a server and follows its build."""
 
-import tempfile
+from pathlib import Path
 from typing import Any
 
 from headrace.cli.client import Client
@@ -10,7 +10,7 @@ from headrace.cli.projects_of import project_for
 from headrace.errors import Conflict
 from headrace.model.version import DirectorySource, GitSource
 from headrace.settings import Settings
-from headrace.source.pack import pack_directory
+from headrace.source.archive import pack_directory
 
 
 def send(client: Client, settings: Settings, source: DirectorySource | GitSource, *, force: bool = False) -> Any:
@@ -46,10 +46,7 @@ def follow(client: Client, build: Any) -> Any:
 
 
 def _upload(client: Client, project: str, source: DirectorySource) -> str:
-    with tempfile.TemporaryFile() as archive:
-        pack_directory(source.path, archive)
-        archive.seek(0)
-        version = client.upload(f"/projects/{project}/versions", archive)
+    version = client.upload(f"/projects/{project}/versions", pack_directory(Path(source.path)))
     identifier: str = version["id"]
     return identifier
 

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 
 import pytest
 
@@ -158,7 +157,7 @@ def test_an_upload_is_sent_in_pieces() -> None:
         send(201, {"id": "ver_x"})(request)
 
     with server(answer) as url:
-        assert Client(url, None).upload("/projects/p/versions", BytesIO(b"x" * 100_000)) == {"id": "ver_x"}
+        assert Client(url, None).upload("/projects/p/versions", iter([b"x" * 100_000, b"y"])) == {"id": "ver_x"}
     assert received == ["chunked"]
 
 
