@@ -38,7 +38,8 @@ from headrace.model.plan import CacheKey
 __all__ = ["Layer", "Layers"]
 
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
-_TURN_SECONDS = 0.05
+#: The first and the longest wait between two looks.
+_TURN_SECONDS = 0.002, 0.05
 
 
 class Layers:
@@ -142,12 +143,15 @@ class Layers:
         """
         self._make_roots()
         path = self._making / f"{hex_of(digest)}.lock"
+        pause = _TURN_SECONDS[0]
         while True:
             with locked(path) as mine:
                 if mine:
                     yield
                     return
-            await asyncio.sleep(_TURN_SECONDS)
+            # Those who only look are done soon, those who make something take long.
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _TURN_SECONDS[1])
 
     def sweep(self) -> None:
         """
