@@ -53,8 +53,8 @@ async def test_followers_get_each_line_once_while_processes_write_and_die(events
     script = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
         "from headrace.eventfile import EventFile; file = EventFile(Path(sys.argv[2]))\n"
-        'import time\n"
-        "while True: time.sleep(0.001), file.append([b\'"type":"build.log","fill":"%s"}\' % (b\'x\' * 100)] * 500)'
+        "import time\n"
+        'while True: time.sleep(0.001), file.append([b\'"type":"build.log","fill":"%s"}\' % (b\'x\' * 100)] * 500)'
     )
     source = str(Path(__file__).parents[3] / "src")
     for _ in range(5):
