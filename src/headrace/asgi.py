@@ -16,6 +16,7 @@ from headrace.bootstrap import open_services, working
 from headrace.edge.edge import Edge, Target
 from headrace.edge.protocol import protocol_for
 from headrace.errors import InvalidSetting
+from headrace.logs import configure_logs
 from headrace.pipeline.services import Services
 from headrace.records import deployments
 from headrace.settings import Settings
@@ -35,6 +36,7 @@ async def serve(
     With `only_answer` nothing is built or swept, and nobody is told where the server is: it exists for one command.
     Raises InvalidSetting when the address can't be had.
     """
+    configure_logs(settings.log_level)
     listener = _listen(settings)
     port = listener.getsockname()[1]
     url = f"http://{_reachable(settings.host)}:{port}"

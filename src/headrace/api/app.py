@@ -1,8 +1,5 @@
 """The API as an ASGI app: routes, what every request passes through, and how errors answer."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -22,14 +19,10 @@ from headrace.settings import api_token
 
 
 def create_app(services: Services) -> FastAPI:
-    """`app.state.streams.close()` ends the open event streams: call it when the server begins to stop."""
+    """Hears the journal from now on, and has `services.stopping` end its open event streams."""
     metrics, streams = Metrics(), Streams(services.events)
     services.journal.listen(metrics.heard)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        streams.close()
+    services.stopping.append(streams.close)
 
     app = FastAPI(
         title="Headrace",
@@ -37,7 +30,6 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,  # the page would load its scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
         dependencies=[Depends(_refuse_nul)],
         responses=openapi.PROBLEMS,
         telemetry={"tracing": False, "metrics": False, "logs": False},
