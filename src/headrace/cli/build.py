@@ -72,10 +72,13 @@ async def _build(
     from headrace.bootstrap import open_services, working
     from headrace.cli.export import check_target, export
     from headrace.cli.progress import progress
+    from headrace.logs import configure_logs
     from headrace.pipeline.here import build_here
     from headrace.settings import read_settings
 
     settings = read_settings(**({"executor": options.executor} if options.executor else {}))
+    # Progress says what people want to know; the process's own log is for what goes wrong.
+    configure_logs("error" if settings.log_level == "error" else "warning")
     if export_to:
         check_target(export_to)
     async with open_services(settings) as services, working(services) as worker:
