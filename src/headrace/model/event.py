@@ -25,6 +25,8 @@ class _Event(Value):
 
 
 class BuildCreated(_Event):
+    """A build was asked for. The first event of a log."""
+
     type: Literal["build.created"] = "build.created"
     project_id: str
     version_id: str | None = None
@@ -34,6 +36,8 @@ class BuildCreated(_Event):
 
 
 class BuildQueued(_Event):
+    """The build waits for a worker."""
+
     type: Literal["build.queued"] = "build.queued"
 
 
@@ -48,6 +52,8 @@ class BuildStarted(_Event):
 
 
 class StepStarted(_Event):
+    """A step began."""
+
     type: Literal["build.step.started"] = "build.step.started"
     step: StepId
 
@@ -88,6 +94,8 @@ class PlanMade(_Event):
 
 
 class CommandStarted(_Event):
+    """A command of the step runs in the sandbox."""
+
     type: Literal["build.command.started"] = "build.command.started"
     step: StepId
     argv: tuple[str, ...]
@@ -97,6 +105,8 @@ class CommandStarted(_Event):
 
 
 class CommandCompleted(_Event):
+    """A command ended: how, what it took, and what it printed in numbers."""
+
     type: Literal["build.command.completed"] = "build.command.completed"
     step: StepId
     exit_code: int | None = None
@@ -138,6 +148,8 @@ class LogTruncated(_Event):
 
 
 class BuildDiagnostic(_Event):
+    """One error or warning of a tool, found in the log."""
+
     type: Literal["build.diagnostic"] = "build.diagnostic"
     step: StepId
     diagnostic: Diagnostic
@@ -170,6 +182,8 @@ class CacheDecision(_Event):
 
 
 class EgressDenied(_Event):
+    """A command tried to connect to what its step may not reach."""
+
     type: Literal["egress.denied"] = "egress.denied"
     step: StepId
     host: str
@@ -178,6 +192,8 @@ class EgressDenied(_Event):
 
 
 class CancelRequested(_Event):
+    """Somebody wants the build to end."""
+
     type: Literal["build.cancel_requested"] = "build.cancel_requested"
     by: str
 
