@@ -24,6 +24,7 @@ MEDIA_TYPES = (
     "application/gzip",
     "application/x-gzip",
     "application/zip",
+    "application/zstd",
     "application/octet-stream",
 )
 

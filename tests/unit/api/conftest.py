@@ -15,6 +15,7 @@ from headrace.pipeline.services import PublicAddress, Services
 from headrace.queue.inline import InlineQueue
 from headrace.records.database import Database, sqlite_url
 from headrace.settings import Settings
+from headrace.source.archive import ArchiveFetcher
 from headrace.store.local import LocalStore
 
 TOKEN = "hr_api_0123456789abcdefghijklmnopqrstuvwxyz"
@@ -44,7 +45,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         trees=Layers(tmp_path / "trees"),
         tools=Layers(tmp_path / "tools"),
         queue=InlineQueue(1),
-        sources={},
+        sources={"archive": ArchiveFetcher(settings)},
         executor=lambda _: executor,
         worker="w-test",
         base_system="none",
