@@ -151,7 +151,7 @@ def _write(blobs: IO[bytes], entry: Entry, path: str, stop: Stop) -> bytes:
     else:
         mode = 0o755 if entry.mode & 0o111 else 0o644
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
+        with os.fdopen(descriptor, "wb") as file:
             left = entry.size - len(piece)
             file.write(piece)
             while left:

@@ -38,7 +38,50 @@ def files_by_git(root: Path) -> list[str]:
     return sorted(os.fsdecode(path) for path in listed.split(b"\0") if path)
 
 
-FILES = dict.fromkeys((*("a.txt", "a.md", "b.log", "keep.log", "src/a.txt", "src/b.log", "src/deep/c.js", "src/deep/a.txt", "build/out.js"), *("build/keep/x", "doc/a/b/c.md", "doc/b/c.md", "doc/c.md", "foo/bar", "x/foo", "x/foo2/foo/y", "#hash", "!bang"), *("sp ace", "tail ", "[x]", "b1.js", "c2.js", "d3.js", "A.TXT", "back\\slash", "star*", "q?", "ab", "abc", "aXb", "dash-"), *("dist/a.js", "src/dist/a.js", "sub/dist/b", "é.txt", "x.tar.gz")), "")
+FILES = dict.fromkeys(
+    (
+        *(
+            "a.txt",
+            "a.md",
+            "b.log",
+            "keep.log",
+            "src/a.txt",
+            "src/b.log",
+            "src/deep/c.js",
+            "src/deep/a.txt",
+            "build/out.js",
+        ),
+        *(
+            "build/keep/x",
+            "doc/a/b/c.md",
+            "doc/b/c.md",
+            "doc/c.md",
+            "foo/bar",
+            "x/foo",
+            "x/foo2/foo/y",
+            "#hash",
+            "!bang",
+        ),
+        *(
+            "sp ace",
+            "tail ",
+            "[x]",
+            "b1.js",
+            "c2.js",
+            "d3.js",
+            "A.TXT",
+            "back\\slash",
+            "star*",
+            "q?",
+            "ab",
+            "abc",
+            "aXb",
+            "dash-",
+        ),
+        *("dist/a.js", "src/dist/a.js", "sub/dist/b", "é.txt", "x.tar.gz"),
+    ),
+    "",
+)
 
 IGNORE_FILES = [
     "*.log\n!keep.log\n",
