@@ -41,7 +41,8 @@ async def serve(
     port = listener.getsockname()[1]
     url = f"http://{_reachable(settings.host)}:{port}"
     async with open_services(settings) as services:
-        services.public.port = port
+        if not only_answer:  # it will be gone before anybody can visit its sites
+            services.public.port = port
         ready = asyncio.Event()
         server = _Server(_config(services), ready, services.stopping)
         async with nullcontext() if only_answer else working(services):

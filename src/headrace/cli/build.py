@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -71,7 +72,7 @@ async def _build(
 ) -> "Build":
     from headrace.bootstrap import open_services, working
     from headrace.cli.export import check_target, export
-    from headrace.cli.progress import progress
+    from headrace.cli.progress import OnlyNew, progress
     from headrace.logs import configure_logs
     from headrace.pipeline.here import build_here
     from headrace.settings import read_settings
@@ -82,9 +83,15 @@ async def _build(
     if export_to:
         check_target(export_to)
     async with open_services(settings) as services, working(services) as worker:
+        since = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with progress() as shown:
             build = await build_here(
-                services, worker, source, options, on_event=_tell(shown, events), cancelled=_interrupted()
+                services,
+                worker,
+                source,
+                options,
+                on_event=_tell(OnlyNew(shown, since), events),
+                cancelled=_interrupted(),
             )
         if export_to and build.artifact:
             count = await export(services.store, build.artifact, export_to)

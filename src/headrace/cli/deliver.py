@@ -1,5 +1,6 @@
 """Brings code to a server and follows its build."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from headrace.errors import Conflict
 from headrace.model.version import DirectorySource, GitSource
 from headrace.settings import Settings
 from headrace.source.archive import pack_directory
+
+_SETTLE_SECONDS = 10
 
 
 def send(client: Client, settings: Settings, source: DirectorySource | GitSource, *, force: bool = False) -> Any:
@@ -26,23 +29,35 @@ def follow(client: Client, build: Any) -> Any:
     one leaves it alone.
     """
     identifier: str = build["id"]
+    if build["finished_at"]:
+        note(f"✓ The same inputs were built before: {identifier}")
+        return build
     interrupted = False
-    after = 0
+    seen = 0
     with progress() as shown:
         while True:
             try:
-                for line in client.events(identifier, after=after):
+                for line in client.events(identifier, after=seen):
                     if event := event_of(line):
                         shown.show(event)
-                        after = event.seq
-                break
+                        seen = event.seq
+                return _settled(client, identifier, seen)
             except KeyboardInterrupt:
                 if interrupted:
                     raise
                 interrupted = True
                 note("cancelling; Ctrl-C again leaves the build to itself")
                 _cancel(client, identifier)
-    return client.get(f"/builds/{identifier}")
+
+
+def _settled(client: Client, build: str, seen: int) -> Any:
+    """The build once it is what its events say: the log ends a moment before the row knows it."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        found = client.get(f"/builds/{build}")
+        if found["seen"] >= seen or time.monotonic() > deadline:
+            return found
+        time.sleep(0.01)
 
 
 def _upload(client: Client, project: str, source: DirectorySource) -> str:

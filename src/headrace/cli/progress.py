@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from headrace.cli.output import can_redraw, note
-from headrace.model.event import EVENT, Event
+from headrace.model.event import EVENT, BuildCompleted, Event
 from headrace.model.text import as_text
 
 
@@ -24,6 +24,30 @@ class PlainProgress:
     def show(self, event: Event) -> None:
         if (text := as_text(event)) is not None:
             note(text)
+
+
+class OnlyNew:
+    """
+    Shows a build unless it had ended before `since` (UTC, as in events): then its log is history, and one line says so.
+    A build that somebody else began is shown from its beginning.
+    """
+
+    def __init__(self, shown: Progress, since: str) -> None:
+        self._shown = shown
+        self._since = since
+        self._held: list[Event] | None = []
+
+    def show(self, event: Event) -> None:
+        if self._held is None:
+            self._shown.show(event)
+            return
+        self._held.append(event)
+        if event.ts >= self._since:
+            held, self._held = self._held, None
+            for one in held:
+                self._shown.show(one)
+        elif isinstance(event, BuildCompleted):
+            note(f"✓ The same inputs were built before: {event.build_id}")
 
 
 @contextmanager

@@ -24,12 +24,10 @@ def command(host: str | None, port: int | None, until_stdin_closes: bool, only_a
     SIGTERM and Ctrl-C drain it: open answers get a few seconds, builds that run are taken up by the next server.
     """
     from headrace.asgi import serve
-    from headrace.logs import configure_logs
     from headrace.settings import api_token, read_settings
 
     given = {"host": host, "port": port}
     settings = read_settings(**{name: value for name, value in given.items() if value is not None})
-    configure_logs(settings.log_level)
     api_token(settings)
 
     def ready(url: str) -> None:

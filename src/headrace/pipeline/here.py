@@ -16,7 +16,7 @@ from headrace.pipeline.request import cancel_build, request_build
 from headrace.pipeline.services import Services
 from headrace.pipeline.source import add_version
 from headrace.pipeline.work import Worker
-from headrace.records import builds, projects
+from headrace.records import projects
 
 #: Called with every event of the build, in order.
 OnEvent = Callable[[Event], None]
@@ -53,8 +53,8 @@ async def build_here(
         await follow
     finally:
         wish.cancel()
-    async with services.db.read() as c:
-        return found(await builds.get(c, build.id), build.id)
+    # The log ends a moment before the row knows it.
+    return found(await services.journal.replay(build.id), build.id)
 
 
 async def project_of(services: Services, source: DirectorySource | GitSource) -> Project:
