@@ -77,11 +77,12 @@ class EventFile:
         with self._exclusively() as known:
             first = known.last_seq + 1
             self._write(_number(body, first, close=close), known, close)
+            written = os.dup(self._fd) if durable else -1
         if durable:
             # Outside the lock: a flush waits for the log lines of others too, and they must not wait for it.
-            os.fdatasync(self._fd)
+            _flush(written)
             if first == 1:
-                _sync_directory(self.path.parent)
+                _flush(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
         return first
 
     def state(self) -> FileState:
@@ -104,16 +105,23 @@ class EventFile:
     def close(self) -> None:
         """Let go of the descriptors. The file may be used again afterwards."""
         with self._lock:
-            for descriptor in (self._fd, self._state_fd):
-                if descriptor >= 0:
-                    os.close(descriptor)
-            self._fd = self._state_fd = -1
+            self._let_go()
+
+    def __del__(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for descriptor in (self._fd, self._state_fd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._fd = self._state_fd = -1
 
     @contextmanager
     def _exclusively(self) -> Iterator[FileState]:
         # A descriptor that came through fork shares its lock with the parent's, so it would exclude nobody.
         if self._opened_by != os.getpid():
-            self._opened_by, self._fd, self._state_fd = os.getpid(), -1, -1
+            self._opened_by = os.getpid()
+            self._let_go()
             self._lock = threading.Lock()
         with self._lock:
             if self._fd < 0:
@@ -153,35 +161,52 @@ class EventFile:
     def _write(self, data: bytes, known: FileState, close: bool) -> None:
         if known.closed:
             raise _closed(self.path)
+        now = FileState(_last_number(data), known.size + len(data), close)
         try:
             _write_all(self._fd, data, known.size)
+            self._record(now)
         except OSError:
             # A full disk: what was written in part goes again. No reader has seen it.
             with suppress(OSError):
                 os.ftruncate(self._fd, known.size)
             raise
-        self._known = FileState(_last_number(data), known.size + len(data), close)
-        self._record(self._known)
+        self._known = now
 
     def _record(self, state: FileState) -> None:
         _write_all(self._state_fd, _format_state(state), 0)
 
 
 def read_state(path: Path) -> FileState:
-    """Up to where the log at `path` is written; all zero for a log that does not exist."""
+    """
+    Up to where the log at `path` is written; all zero for a log that does not exist. Does not wait for a writer, and
+    counts what a killed one left behind.
+    """
     try:
         recorded = parse_state(state_path(path).read_bytes())
     except FileNotFoundError:
         recorded = None
     try:
-        size = path.stat().st_size
+        if recorded is not None and recorded.size == path.stat().st_size:
+            return recorded
+        with path.open("rb", buffering=0) as file:
+            return _state_of(file.fileno(), path)
     except FileNotFoundError:
         return FileState()
-    if recorded is not None and recorded.size <= size:
-        return recorded
-    # Only after the machine lost power: the state is missing, or is ahead of what reached the disk.
-    with path.open("rb", buffering=0) as file:
-        return scan(file.fileno(), FileState(), size)
+
+
+def _state_of(fd: int, path: Path) -> FileState:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        at_rest = True
+    except BlockingIOError:
+        at_rest = False
+    with suppress(FileNotFoundError):
+        recorded = parse_state(state_path(path).read_bytes())
+        size = os.fstat(fd).st_size
+        if recorded is not None and recorded.size <= size:
+            # What lies beyond belongs to an append under way, unless nobody is appending.
+            return scan(fd, recorded, size) if at_rest else recorded
+    return scan(fd, FileState(), os.fstat(fd).st_size)
 
 
 def offset_after(fd: int, size: int, after: int) -> int:
@@ -293,9 +318,9 @@ def _closed(path: Path) -> Conflict:
     return Conflict(f"the log {path.stem} has ended and takes no more events", code="log.closed")
 
 
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _flush(descriptor: int) -> None:
+    """Have what was written reach the disk, and close the descriptor."""
     try:
-        os.fsync(descriptor)
+        os.fdatasync(descriptor)
     finally:
         os.close(descriptor)

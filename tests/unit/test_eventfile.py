@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import random
@@ -125,13 +126,25 @@ def test_a_crash_at_any_byte_of_an_append_leaves_no_gap_and_no_duplicate(path: P
 
 
 def test_readers_see_nothing_of_an_append_that_is_not_done(path: Path) -> None:
+    EventFile(path).append([record(0)])
+    with path.open("ab") as half:
+        fcntl.flock(half, fcntl.LOCK_EX)
+        half.write(b'{"seq":2,"n":1}\n{"seq":3,')
+        half.flush()
+        assert numbers(path) == [1]
+    # The writer is dead: its whole line counts, for readers too, though nobody may append any more.
+    assert numbers(path) == [1, 2]
+    assert EventFile(path).append([record(2)]) == 3
+    assert numbers(path) == [1, 2, 3]
+
+
+def test_the_end_of_a_log_is_known_although_its_writer_died_before_saying_so(path: Path) -> None:
     file = EventFile(path)
     file.append([record(0)])
-    with path.open("ab") as half:
-        half.write(b'{"seq":2,"n":1}\n{"seq":3,')
-    assert numbers(path) == [1]
-    assert file.append([record(2)]) == 3
-    assert numbers(path) == [1, 2, 3]
+    before = state_path(path).read_bytes()
+    file.append([record(1)], close=True)
+    state_path(path).write_bytes(before)
+    assert read_state(path) == FileState(2, path.stat().st_size, closed=True)
 
 
 @pytest.mark.parametrize("tail", [b"\0" * 5000, b'{"seq":9,"type":"x"}\n', b"garbage\n", b"\n\n"])

@@ -43,8 +43,11 @@ class Tail:
 
     def refresh(self) -> None:
         """Look where the log is now, and wake the followers if it grew or ended."""
-        state = self._look()
-        if state is not None and state != self.state:
+        self._reach(self._look())
+
+    def _reach(self, state: FileState | None) -> None:
+        # A state may be behind what was counted already, after a writer was killed.
+        if state is not None and (state.size > self.state.size or (state.closed and not self.state.closed)):
             self.state = state
             self._wake()
 
@@ -52,7 +55,7 @@ class Tail:
         """Notice that the log was deleted. One that was compressed is deleted too, but then it has ended before."""
         if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
             self.refresh()
-            self.gone = not self.state.closed
+            self.gone = True
             self._wake()
 
     async def grown(self, beyond: int) -> None:
@@ -93,6 +96,7 @@ class Tail:
             self.refresh()
             looks += 1
             if looks % 64 == 0:
+                self._reach(read_state(self.path))
                 self.check_gone()
 
     def _look(self) -> FileState | None:

@@ -67,6 +67,20 @@ async def test_followers_get_each_line_once_while_processes_write_and_die(events
         assert numbers == list(range(1, last + 1))
 
 
+async def test_a_follower_is_not_left_waiting_by_a_writer_that_died_before_its_end_was_noted(
+    events: FileEventLog,
+) -> None:
+    file = EventFile(events.path(BUILD))
+    file.append([LINE % 1])
+    before = state_path(file.path).read_bytes()
+    following = asyncio.create_task(followed(events))
+    await asyncio.sleep(0.05)
+    with file.path.open("ab") as dying:
+        dying.write(b'{"seq":2,%s \n' % LINE)
+    assert state_path(file.path).read_bytes() == before
+    assert await asyncio.wait_for(following, 10) == [1, 2]
+
+
 async def test_followers_share_one_poller_and_leave_nothing_behind(events: FileEventLog) -> None:
     before, descriptors = asyncio.all_tasks(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     following = [asyncio.create_task(followed(events)) for _ in range(50)]
