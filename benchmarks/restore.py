@@ -1,5 +1,5 @@
 """
-Number 2: dependencies restored on a hit, for the packages of the Vite React template and for about 110,000 files.
+Number 2: dependencies restored on a hit, for the packages of the Vite React template and for about 100,000 files.
 
     python benchmarks/restore.py [--quick] [--rounds 60] [--slow-rounds 3] [--keep DIR]
 
@@ -39,7 +39,7 @@ TOOLS = (
     Tool(name="npm", version="11.21.2"),
     Tool(name="pnpm", version="10.34.9"),
 )
-#: Together about 110,000 files and 930 MB.
+#: Together about 100,000 files and 930 MB.
 BIG = {
     "@babel/preset-env": "7.29.14",
     "@emotion/react": "11.14.0",
@@ -55,7 +55,6 @@ BIG = {
     "lodash": "4.18.1",
     "lodash-es": "4.18.1",
     "lucide-react": "1.75.0",
-    "next": "16.4.6",
     "ramda": "0.32.0",
     "react": "19.3.1",
     "react-dom": "19.3.1",
