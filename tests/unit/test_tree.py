@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import Conflict, CorruptBlob, InvalidInput, NotFound, TooLarge
@@ -250,6 +250,7 @@ async def test_a_tree_that_could_leave_its_root_is_not_written(tmp_path: Path, f
     assert not (tmp_path / "root").exists()
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "..", ".", "", "/", "a/b", "../a"]), min_size=1, max_size=6).map("/".join))
 def test_a_path_that_passes_names_a_file_below_the_root(path: str) -> None:
     try:
@@ -260,6 +261,7 @@ def test_a_path_that_passes_names_a_file_below_the_root(path: str) -> None:
     assert not path.startswith(("/", "../"))
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.dictionaries(st.text("abc/.", max_size=8), st.text("ab./", max_size=12), max_size=5))
 def test_links_that_pass_stay_inside_when_linux_follows_them(links: dict[str, str]) -> None:
     tree = Tree(files=tuple(TreeFile(path=path, link=links[path]) for path in sorted(links)))
