@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from headrace.cli.live import LiveProgress
-from headrace.cli.progress import PlainProgress, event_of
+from headrace.cli.progress import OnlyNew, PlainProgress, event_of
 from headrace.model.build import BuildStatus, StepStatus
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.event import BuildCompleted, Event, Log, StepCompleted, StepStarted
@@ -74,3 +74,27 @@ def test_an_event_of_a_later_version_is_skipped() -> None:
     assert event_of(b'{"seq":1,"ts":"","type":"build.queued","build_id":"b"}') is not None
     with pytest.raises(ValueError, match="seq"):
         event_of(b'{"seq":"one","ts":"","type":"build.queued","build_id":"b"}')
+
+
+@pytest.mark.parametrize(
+    ("times", "shown"),
+    [
+        (("10", "11", "12"), "│ one"),
+        (("08", "09", "12"), "│ one"),
+        (("07", "08", "09"), "built before"),
+    ],
+)
+def test_a_build_that_ended_earlier_is_one_line_and_not_a_replay(
+    times: tuple[str, str, str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events: list[Event] = [
+        Log(build_id=BUILD, step=StepId.BUILD, stream="stdout", line="one", ts=times[0]),
+        Log(build_id=BUILD, step=StepId.BUILD, stream="stdout", line="two", ts=times[1]),
+        BuildCompleted(build_id=BUILD, status=BuildStatus.SUCCEEDED, seconds=1, ts=times[2]),
+    ]
+    only_new = OnlyNew(PlainProgress(), since="10")
+    for event in events:
+        only_new.show(event)
+    said = capsys.readouterr().err
+    assert shown in said
+    assert len(said.splitlines()) == (1 if shown == "built before" else 3)
