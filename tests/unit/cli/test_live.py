@@ -46,7 +46,7 @@ def drawn(events: list[Event]) -> str:
 def test_a_failed_build_leaves_its_steps_its_last_words_and_the_reason() -> None:
     shown = drawn(failing_build())
     assert "30 packages (cached)" in shown
-    assert "last words" in shown
+    assert "  last words" in shown.splitlines()
     assert "npm run build: exit code 1" in shown
     assert "✗" in shown
 
