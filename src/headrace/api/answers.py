@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headrace.errors import InvalidInput, PreconditionFailed
-from headrace.model.ids import is_id
+from headrace.errors import PreconditionFailed
+from headrace.model.ids import ID_PATTERN
 
 
 class Listed(Protocol):
@@ -31,7 +31,7 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(default=50, ge=1, le=200, description="Most items of the answer.")
-    cursor: str | None = Field(default=None, max_length=40, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(default=None, pattern=ID_PATTERN, description="`next_cursor` of the page before.")
 
 
 Paging = Annotated[PageQuery, Query()]
@@ -78,12 +78,6 @@ def page(request: Request, items: Sequence[V], query: PageQuery) -> Response:
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         full.headers["Link"] = f'<{request.url.path}?{urlencode([*kept, ("cursor", after)])}>; rel="next"'
     return full
-
-
-def after_of(query: PageQuery) -> str | None:
-    if query.cursor is not None and not is_id(query.cursor):
-        raise InvalidInput("the cursor is not one of this list", code="page.invalid", field="?cursor")
-    return query.cursor
 
 
 def _matches(header: str | None, etag: str, *, weak: bool) -> bool:

@@ -30,6 +30,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,  # the page would load its scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(_refuse_nul)],
         responses=openapi.PROBLEMS,
         telemetry={"tracing": False, "metrics": False, "logs": False},

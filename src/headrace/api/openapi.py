@@ -70,4 +70,13 @@ def _more_schemas() -> dict[str, Any]:
     _, made = models_json_schema([*bodies, (Problem, "serialization")], ref_template=_REFERENCES)  # type: ignore[list-item]
     event = TypeAdapter[Event](Event).json_schema(ref_template=_REFERENCES, mode="serialization")
     defined: dict[str, Any] = {**made.get("$defs", {}), **event.pop("$defs", {})}
+    for schema in defined.values():
+        _require_tag(schema)
     return defined | {"Event": event}
+
+
+def _require_tag(schema: dict[str, Any]) -> None:
+    """What tells the members of a union apart has a default in Python, and is never missing in JSON."""
+    tags = [name for name in ("kind", "type") if "const" in schema.get("properties", {}).get(name, {})]
+    if tags:
+        schema["required"] = [*tags, *(name for name in schema.get("required", []) if name not in tags)]

@@ -11,7 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from headrace.errors import HeadraceError, InvalidInput, MethodNotAllowed, NotFound, StepFailed, TooManyRequests
+from headrace.errors import (
+    BadRequest,
+    HeadraceError,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    StepFailed,
+    TooManyRequests,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -105,12 +113,11 @@ async def on_http_error(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, HTTPException):
         raise exc
     if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (exc.headers or {}).get("Allow", "")
-        return problem(request.scope, MethodNotAllowed(f"{request.method} is not possible here"), {"Allow": allowed})
+        error = MethodNotAllowed(f"{request.method[:20]} is not possible here")
+        return problem(request.scope, error, {"Allow": _allowed(request)})
     if exc.status_code == HTTPStatus.NOT_FOUND:
         return problem(request.scope, NotFound("there is nothing at this path", hint="see /openapi.json"))
-    error = InvalidInput("the request can't be read", code="request.invalid")
-    return problem(request.scope, error)
+    return problem(request.scope, BadRequest("the request can't be read"))
 
 
 async def on_invalid_request(request: Request, exc: Exception) -> Response:
@@ -123,8 +130,25 @@ async def on_invalid_request(request: Request, exc: Exception) -> Response:
 def _parameter(error: Mapping[str, object]) -> ProblemDetail:
     loc = error.get("loc")
     name = str(loc[-1]) if isinstance(loc, tuple | list) and loc else ""
+    if isinstance(loc, tuple | list) and loc and loc[0] == "header":
+        code = "idempotency.key_invalid" if name.lower() == "idempotency-key" else "header.invalid"
+        return ProblemDetail(pointer=name, code=code, message=str(error.get("msg")))
     if error.get("type") == "extra_forbidden":
         code = "query.unknown"
     else:
         code = "page.invalid" if name in _PAGE_PARAMETERS else "query.invalid"
     return ProblemDetail(pointer=f"?{name}", code=code, message=str(error.get("msg")))
+
+
+def _allowed(request: Request) -> str:
+    """All methods of this path. The router itself only names those of the first of its routes."""
+    paths = request.app.openapi()["paths"]
+    fitting = [template for template in paths if _fits(template, request.url.path)]
+    exact = min(fitting, key=lambda template: template.count("{"), default=None)
+    return ", ".join(sorted(method.upper() for method in paths[exact])) if exact else ""
+
+
+def _fits(template: str, path: str) -> bool:
+    parts, given = template.split("/"), path.split("/")
+    pairs = zip(parts, given, strict=False)
+    return len(parts) == len(given) and all(part.startswith("{") or part == one for part, one in pairs)

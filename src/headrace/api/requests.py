@@ -1,13 +1,14 @@
 """What clients may send. Unknown fields are refused, and numbers are numbers: nothing is guessed."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from headrace.model.build import BuildOptions
 from headrace.model.ids import is_id
+from headrace.model.limits import NetworkPhase
 from headrace.model.project import RESERVED_SLUGS, SLUG_PATTERN, ProjectSettings
 from headrace.model.version import DirectorySource, GitSource, VersionSource
 
@@ -56,13 +57,30 @@ class NewProject(_Request):
     settings: ProjectSettings = ProjectSettings()
 
 
+class LimitsChange(_Request):
+    clone_seconds: float | None = None
+    install_seconds: float | None = None
+    build_seconds: float | None = None
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    disk_bytes: int | None = None
+    log_bytes: int | None = None
+
+
+class SettingsChange(_Request):
+    root: str | None = None
+    limits: LimitsChange | None = None
+    build_network: NetworkPhase | None = None
+    env: dict[str, str | None] | None = None
+
+
 class ProjectChange(_Request):
-    """A JSON merge patch (RFC 7396): what is not named stays, null takes away where something can be missing."""
+    """A JSON merge patch (RFC 7396): what is not named stays, null takes away or goes back to the default."""
 
     name: Name = Field(default_factory=str)
     slug: Slug = Field(default_factory=str)
     source: ProjectSource | None = None
-    settings: dict[str, Any] = Field(default_factory=dict, description="A merge patch of the project's settings.")
+    settings: SettingsChange = SettingsChange()
 
 
 class BuildRequestOptions(BuildOptions):
@@ -80,4 +98,6 @@ class BuildRequest(_Request):
 
 
 class PruneRequest(_Request):
-    bytes: int | None = Field(default=None, ge=0, description="Budget to come down to; null is the configured one.")
+    bytes: int | None = Field(
+        default=None, ge=0, le=2**53, description="Budget to come down to; null is the configured one."
+    )

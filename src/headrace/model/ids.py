@@ -7,7 +7,10 @@ from ulid import ULID
 
 Kind = Literal["ws", "prj", "ver", "build", "dpl", "job", "sbx", "req"]
 
-_FORM = re.compile(r"[a-z]{2,8}_[0-9a-hjkmnp-tv-z]{26}")
+#: Any kind of id.
+ID_PATTERN = r"^[a-z]{2,8}_[0-9a-hjkmnp-tv-z]{26}$"
+
+_FORM = re.compile(ID_PATTERN)
 
 
 def new_id(kind: Kind) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from headrace.errors import Conflict, InvalidInput, SafeMode, StepFailed, found
+from headrace.errors import Conflict, SafeMode, StepFailed, found
 from headrace.model.build import Build, BuildOptions, BuildStatus
 from headrace.model.digest import Digest
 from headrace.model.event import BuildCompleted, BuildCreated, BuildQueued, CancelRequested
@@ -95,8 +95,10 @@ async def _stored_version(services: Services, project: Project, version_id: str 
             return None
         newest = await versions.newest(c, project.id)
     if newest is None:
-        raise InvalidInput(
-            "the project has no source and no version yet", hint="upload one: POST /projects/{id}/versions"
+        raise Conflict(
+            "the project has no source and no version yet",
+            code="project.empty",
+            hint="upload one: POST /projects/{id}/versions",
         )
     return newest
 

@@ -227,7 +227,7 @@ async def test_a_version_of_another_project_is_not_found(
 async def test_a_project_without_code_says_what_to_do(api: httpx2.AsyncClient) -> None:
     empty = (await api.post("/workspaces/default/projects", json={"name": "Empty"})).json()["id"]
     response = await ask(api, empty)
-    assert response.status_code == 422
+    assert (response.status_code, response.json()["code"]) == (409, "project.empty")
     assert "versions" in response.json()["hint"]
 
 

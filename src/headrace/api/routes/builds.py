@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from headrace.api.answers import PageQuery, after_of, answer, page, resource
+from headrace.api.answers import PageQuery, answer, page, resource
 from headrace.api.body import canonical, json_body, json_request
 from headrace.api.context import WORKSPACE, Streaming, Waiting, Wired, Workspace, find_build, find_project
 from headrace.api.endings import Endings
+from headrace.api.links import OF_BUILD
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.openapi import STREAM_RESPONSE
 from headrace.api.requests import BuildRequest
@@ -35,7 +36,11 @@ _ASKED: dict[int | str, dict[str, Any]] = {
         "description": "It was built before, or it has ended; or its events, with `stream`.",
         **STREAM_RESPONSE,
     },
-    202: {"model": BuildView, "description": "A new build, or the one that the same inputs have running."},
+    202: {
+        "model": BuildView,
+        "description": "A new build, or the one that the same inputs have running.",
+        "links": OF_BUILD,
+    },
 }
 Prefer = Annotated[
     str | None, Header(max_length=200, description="`wait=N`: answer when the build has ended, in N seconds at most.")
@@ -116,7 +121,7 @@ async def list_project_builds(
     project = await find_project(services, project_id)
     async with services.db.read() as c:
         shown = await builds.page(
-            c, project_id=project.id, status=query.status, after=after_of(query), limit=query.limit + 1
+            c, project_id=project.id, status=query.status, after=query.cursor, limit=query.limit + 1
         )
     return page(request, [build_view(services, build) for build in shown], query)
 
@@ -126,7 +131,7 @@ async def list_builds(request: Request, services: Wired, query: Annotated[Builds
     """Builds of all projects, the newest first."""
     async with services.db.read() as c:
         shown = await builds.page(
-            c, workspace=WORKSPACE, status=query.status, after=after_of(query), limit=query.limit + 1
+            c, workspace=WORKSPACE, status=query.status, after=query.cursor, limit=query.limit + 1
         )
     return page(request, [build_view(services, build) for build in shown], query)
 

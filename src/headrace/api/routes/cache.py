@@ -29,17 +29,6 @@ async def list_cache(request: Request, services: Wired) -> Response:
     return resource(request, CacheView(items=layers, bytes=taken, budget_bytes=services.settings.cache_bytes))
 
 
-@router.delete("/cache/{digest}", status_code=204)
-async def remove_layer(services: Wired, digest: str) -> Response:
-    """Take a layer out. Builds that use it now keep it until their end."""
-    removed = is_digest(digest) and any(
-        [await asyncio.to_thread(layers.remove, digest) for layers in (services.layers, services.tools)]
-    )
-    if not removed:
-        raise NotFound(f"there is no layer {digest[:80]}", hint="GET /api/v1/cache lists them")
-    return Response(status_code=204)
-
-
 @router.post("/cache/prune", response_model=PruneResult, openapi_extra=json_request(PruneRequest, optional=True))
 async def prune_cache(
     request: Request,
@@ -57,6 +46,17 @@ async def prune_cache(
         )
 
     return await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
+
+
+@router.delete("/cache/{digest}", status_code=204)
+async def remove_layer(services: Wired, digest: str) -> Response:
+    """Take a layer out. Builds that use it now keep it until their end."""
+    removed = is_digest(digest) and any(
+        [await asyncio.to_thread(layers.remove, digest) for layers in (services.layers, services.tools)]
+    )
+    if not removed:
+        raise NotFound(f"there is no layer {digest[:80]}", hint="GET /api/v1/cache lists them")
+    return Response(status_code=204)
 
 
 def _all(services: Services) -> list[LayerView]:

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field, ValidationError
 from starlette.responses import Response
 
-from headrace.api.answers import PageQuery, after_of, answer, page, refuse_changed, resource
+from headrace.api.answers import PageQuery, answer, page, refuse_changed, resource
 from headrace.api.body import canonical, details_of, json_body, json_request
 from headrace.api.context import WORKSPACE, Waiting, Wired, Workspace, find_project
 from headrace.api.endings import Endings
+from headrace.api.links import OF_PROJECT
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.problems import InvalidRequest
 from headrace.api.project_rules import check_settings, check_source
@@ -39,6 +40,7 @@ class ProjectsQuery(PageQuery):
     "/workspaces/{workspace}/projects",
     status_code=201,
     response_model=ProjectView,
+    responses={201: {"links": OF_PROJECT}},
     openapi_extra=json_request(NewProject),
 )
 async def create_project(
@@ -76,7 +78,7 @@ async def list_projects(
 ) -> Response:
     """The workspace's projects, the newest first."""
     async with services.db.read() as c:
-        shown = await projects.page(c, workspace, after=after_of(query), limit=query.limit + 1, slug=query.slug)
+        shown = await projects.page(c, workspace, after=query.cursor, limit=query.limit + 1, slug=query.slug)
     return page(request, [project_view(services, project) for project in shown], query)
 
 
@@ -157,7 +159,9 @@ def _changed(project: Project, change: ProjectChange) -> Project:
     given = change.model_fields_set
     changes: dict[str, Any] = {name: getattr(change, name) for name in given - {"settings"}}
     if "settings" in given:
-        changes["settings"] = _merged_settings(project.settings, change.settings)
+        changes["settings"] = _merged_settings(
+            project.settings, change.settings.model_dump(mode="json", exclude_unset=True)
+        )
     return project.but(**changes)
 
 

@@ -5,19 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from headrace.api.answers import Paging, after_of, answer, page, resource
+from headrace.api.answers import Paging, answer, page, resource
 from headrace.api.body import refuse_other_types
 from headrace.api.context import WORKSPACE, Wired, find_project
+from headrace.api.links import OF_VERSION
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.uploads import MEDIA_TYPES, received
 from headrace.api.views import Page, VersionView
 from headrace.errors import found
 from headrace.model.ids import is_id
 from headrace.model.version import Version
-from headrace.pipeline.changes import unified_diff
 from headrace.pipeline.services import Services
 from headrace.pipeline.upload import upload_version
 from headrace.records import versions
+from headrace.tree import load_tree
+from headrace.treediff import compare_trees, unified_diff_text
 
 router = APIRouter(tags=["versions"])
 
@@ -28,7 +30,10 @@ _ARCHIVE = {"schema": {"type": "string", "format": "binary"}}
     "/projects/{project_id}/versions",
     status_code=201,
     response_model=VersionView,
-    responses={200: {"model": VersionView, "description": "The newest version already has this tree."}},
+    responses={
+        200: {"model": VersionView, "description": "The newest version already has this tree.", "links": OF_VERSION},
+        201: {"links": OF_VERSION},
+    },
     openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(MEDIA_TYPES, _ARCHIVE)}},
 )
 async def upload(
@@ -60,7 +65,7 @@ async def list_versions(request: Request, services: Wired, project_id: str, quer
     """The project's versions, the newest first."""
     project = await find_project(services, project_id)
     async with services.db.read() as c:
-        shown = await versions.page(c, project.id, after=after_of(query), limit=query.limit + 1)
+        shown = await versions.page(c, project.id, after=query.cursor, limit=query.limit + 1)
     return page(request, shown, query)
 
 
@@ -83,7 +88,9 @@ async def _view(services: Services, version: Version, against: str | None) -> Ve
     if (base := against or version.parent) is not None:
         other = await _find(services, base)
         found(other if other.project_id == version.project_id else None, base)
-    text = await unified_diff(services.store, other.tree if other else None, version.tree)
+    before = await load_tree(services.store, other.tree) if other else None
+    changes = compare_trees(before, await load_tree(services.store, version.tree))
+    text = await unified_diff_text(changes, services.store.read)
     fields = {name: getattr(version, name) for name in Version.model_fields}
     return VersionView(**fields, unified_diff_text=text, against=other.id if other else None)
 
