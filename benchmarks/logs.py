@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,30 +80,23 @@ def to_raw_file(lines: int, directory: Path) -> Span:
 
 
 def to_log(lines: int, directory: Path) -> Span:
-    """The read loop of a supervisor: chunks in, records out, appended as they come."""
+    """What a supervisor does: chunks in, counted, capped and escaped, and appended as records as they come."""
     from headrace.eventfile import EventFile
-    from headrace.loglines import LineEncoder
+    from headrace.executor._output import Output, now
 
     file = EventFile(directory / f"{BUILD}.ndjson")
-    encoder = LineEncoder(BUILD, "build", "stdout")
+    output = Output(file, {"build_id": BUILD, "step": "build", "log_bytes": 2**40})
     with producing(lines) as pipe:
         began = time.perf_counter()
         while chunk := os.read(pipe, CHUNK):
-            if records := encoder.feed(chunk, now()):
-                file.append(records)
-        if records := encoder.flush(now()):
-            file.append(records)
-        tally = encoder.tally
-        figures = b'"lines":%d,"bytes":%d,"sha256":"%s"}' % (tally.lines, tally.bytes, tally.sha256.encode())
-        prefix = b'"ts":"%s","type":"build.command.completed","build_id":"%s","step":"build","exit_code":0,"seconds":1,'
-        file.append([prefix % (now().encode(), BUILD.encode()) + figures], close=True, durable=False)
+            output.feed("stdout", chunk)
+        output.close()
+        receipt = output.receipt()
+        event = {"ts": now(), "type": "build.command.completed", "build_id": BUILD, "step": "build", **receipt}
+        file.append([json.dumps(event).encode()[1:]], close=True)
         span = Span(began, time.perf_counter())
-    assert tally.lines == lines
+    assert receipt["lines"] == lines
     return span
-
-
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def serve(directory: Path) -> None:
