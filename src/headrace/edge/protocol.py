@@ -16,7 +16,7 @@ from headrace.edge.edge import Edge
 
 #: Requests with one of these need more than a lookup.
 _SLOW = frozenset({b"range", b"if-match", b"if-range", b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
-_LOOKED_AT = _SLOW | {b"host", b"accept-encoding", b"if-none-match"}
+_LOOKED_AT = _SLOW | {b"host", b"accept-encoding", b"if-none-match", b"connection"}
 
 
 def protocol_for(edge: Edge) -> type[HttpToolsProtocol]:
@@ -74,7 +74,6 @@ class EdgeProtocol(HttpToolsProtocol):
         parser = self.parser
         if (
             parser.get_method() != b"GET"
-            or parser.get_http_version() != "1.1"
             or not parser.should_keep_alive()
             or (self.cycle is not None and not self.cycle.response_complete)  # type: ignore[redundant-expr]  # None at first
             or self.flow.write_paused
@@ -88,7 +87,8 @@ class EdgeProtocol(HttpToolsProtocol):
                     return False
                 seen[name] = value
         host = seen.get(b"host")
-        if host is None:
+        # HTTP/1.0 keeps a connection only when it says so, and wants to be told the same.
+        if host is None or (b"connection" in seen and parser.get_http_version() != "1.1"):
             return False
         found = self.edge.hot(host, self.url.partition(b"?")[0], seen.get(b"accept-encoding"))
         if found is None:

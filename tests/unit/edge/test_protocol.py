@@ -170,6 +170,19 @@ async def test_a_visitor_can_ask_to_close(visitor: "Visitor", lines: list[str]) 
         assert await connection.reader.read() == b""
 
 
+async def test_http_1_0_is_answered_and_closed(visitor: "Visitor") -> None:
+    await visitor.publish(FILES)
+    async with serving(visitor) as port:
+        for lines in (b"", b"Connection: keep-alive\r\n"):
+            async with connected(port) as connection:
+                await connection.ask(request("/"))
+                await connection.read()
+                await connection.ask(b"GET / HTTP/1.0\r\nHost: shop.localhost\r\n" + lines + b"\r\n")
+                status, headers, body = await connection.read()
+                assert (status, headers["connection"], body) == (200, "close", FILES["index.html"])
+                assert await connection.reader.read() == b""
+
+
 async def test_an_idle_connection_is_closed_in_time(visitor: "Visitor") -> None:
     await visitor.publish(FILES)
     async with serving(visitor) as port, connected(port) as connection:
