@@ -69,7 +69,10 @@ async def run_in_thread(work: Callable[[Stop], T], *, seconds: float) -> T:
             loop.call_soon_threadsafe(_settle, ended, result)
 
     # A thread of its own: a host that never answers must not hold one of the few that everybody shares.
-    threading.Thread(target=run, name="source", daemon=True).start()
+    thread = threading.Thread(target=run, name="source", daemon=True)
+    if seconds <= 0:
+        stop.ask()
+    thread.start()
     timer = loop.call_later(seconds, stop.ask)
     try:
         return await asyncio.shield(ended)
@@ -81,6 +84,8 @@ async def run_in_thread(work: Callable[[Stop], T], *, seconds: float) -> T:
         raise
     finally:
         timer.cancel()
+        # It has handed over its result, so this is the moment in which it ends.
+        thread.join()
 
 
 async def _wait(ended: "asyncio.Future[T]") -> None:
