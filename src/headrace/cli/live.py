@@ -86,7 +86,7 @@ class BuildView:
     def _steps(self) -> RenderableType:
         steps = Table.grid(padding=(0, 1))
         for justify in ("left", "left", "right", "left"):
-            steps.add_column(justify=justify)  # type: ignore[arg-type]  # a literal of rich's own
+            steps.add_column(justify=justify)
         for step, began in list(self._started.items()):
             steps.add_row(*self._row(step, began))
         return steps
