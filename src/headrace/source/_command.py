@@ -124,15 +124,11 @@ def git_command(
 
 def _bounded(bounds: Bounds) -> list[str]:
     """
-    Limits and the end together with the server, by small programs of util-linux that become git themselves. Where they are
-    missing, the time limit and the size of what is written out still hold.
+    Limits set by a small program of util-linux that becomes git itself. Where it is missing, the time limit and the size of what
+    is written out still hold.
     """
-    argv: list[str] = []
-    if prlimit := shutil.which("prlimit"):
-        argv += [prlimit, "--core=0", f"--as={bounds.memory_bytes}", f"--fsize={bounds.file_bytes}"]
-    if setpriv := shutil.which("setpriv"):
-        argv += [setpriv, "--pdeathsig", "KILL"]
-    return argv
+    prlimit = shutil.which("prlimit")
+    return [prlimit, "--core=0", f"--as={bounds.memory_bytes}", f"--fsize={bounds.file_bytes}"] if prlimit else []
 
 
 def _path_of(program: str) -> str:

@@ -14,6 +14,9 @@ from headrace.source._command import GitCommand
 from headrace.source._stop import Stop
 
 _CHUNK = 1 << 16
+#: Becomes the command, and leaves beside it a watcher that ends the process group when the pipe $1 does: with this process, even
+#: when it is killed. git's own helpers would wait for a silent host for minutes.
+_WATCHED = '(read -r _; kill -KILL 0) <&"$1" >/dev/null 2>&1 & shift; exec "$@"'
 _STDERR_BYTES = 16 * 1024
 
 
@@ -89,16 +92,24 @@ def _started(
     command: GitCommand, stop: Stop, *, stderr: int, stdin: IO[bytes] | int = subprocess.DEVNULL
 ) -> Iterator["subprocess.Popen[bytes]"]:
     stop.check()
-    process = subprocess.Popen(
-        command.argv,
-        env=dict(command.env),
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        bufsize=1 << 20,
-        start_new_session=True,
-        cwd="/",
-    )
+    ours, its = _lifeline()
+    try:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCHED, "sh", str(its), *command.argv],
+            env=dict(command.env),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            bufsize=1 << 20,
+            start_new_session=True,
+            pass_fds=(its,),
+            cwd="/",
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(its)
     try:
         with stop.killing(lambda: _kill(process)):
             yield process
@@ -107,9 +118,16 @@ def _started(
         # The group's number stays ours until its leader is waited for, so nothing else can be hit.
         _kill(process)
         process.wait()
+        os.close(ours)
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()
+
+
+def _lifeline() -> tuple[int, int]:
+    """A pipe that ends with this process: the end that it keeps, and the one for the watcher."""
+    its, ours = os.pipe()
+    return ours, its
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> None:
