@@ -75,10 +75,13 @@ class Server:
     def kill(self) -> None:
         """As a crash would: no chance to say anything."""
         assert self.process
+        self.http.close()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> None:
+        if hasattr(self, "http"):
+            self.http.close()
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

@@ -19,15 +19,15 @@ LOCK = """{"name": "slow", "version": "1.0.0", "lockfileVersion": 3, "requires":
 def slow_project(install_seconds: float, build_seconds: float) -> dict[str, str]:
     """A project that takes its time and counts aloud, so that a gap in its log can be seen."""
     count = (
-        "const seconds = Number(process.argv[2]); let n = 0;"
-        "const t = setInterval(() => { console.log('line ' + n++);"
+        "const [word, seconds] = process.argv.slice(2); let n = 0;"
+        "const t = setInterval(() => { console.log(word + ' ' + n++);"
         " if (n >= seconds * 20) { clearInterval(t); done(); } }, 50);"
         "function done() { const fs = require('fs'); fs.mkdirSync('dist', {recursive: true});"
         " fs.writeFileSync('dist/index.html', '<h1>counted to ' + n + '</h1>'); }"
     )
     package = (
         '{"name": "slow", "version": "1.0.0", "scripts": {'
-        f'"postinstall": "node count.js {install_seconds}", "build": "node count.js {build_seconds}"}}}}'
+        f'"postinstall": "node count.js dependencies {install_seconds}", "build": "node count.js build {build_seconds}"}}}}'
     )
     return {
         "package.json": package,
@@ -41,16 +41,20 @@ def assert_log_is_whole(server: "Server", build_id: str, step: str, lines: int) 
     events = server.events(build_id)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     printed = [e["line"] for e in events if e["type"] == "build.log" and e["step"] == step]
-    assert [line for line in printed if line.startswith("line ")] == [f"line {n}" for n in range(lines)]
+    assert [line for line in printed if line.startswith(step)] == [f"{step} {n}" for n in range(lines)]
     assert sum(event["type"] == "build.completed" for event in events) == 1
+
+
+def left_in(sandboxes: Path) -> list[str]:
+    return [path.name for path in sandboxes.glob("[!.]*")]
 
 
 def assert_nothing_left(data_dir: Path) -> None:
     sandboxes = data_dir / "sandboxes"
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and sandboxes.exists() and any(sandboxes.iterdir()):
+    while time.monotonic() < deadline and left_in(sandboxes):
         time.sleep(0.05)
-    assert not sandboxes.exists() or not [p.name for p in sandboxes.iterdir()]
+    assert not left_in(sandboxes)
     scratch = data_dir / "builds"
     assert not scratch.exists() or not list(scratch.iterdir())
     running = subprocess.run(["pgrep", "-fa", str(data_dir)], capture_output=True, text=True, check=False).stdout
@@ -69,7 +73,7 @@ def test_a_build_outlives_the_servers_death_without_a_gap_in_its_log(
     server: "Server", data_dir: Path, step: str
 ) -> None:
     build = started(server, install=3 if step == "dependencies" else 0, build=3 if step == "build" else 0)
-    server.until_event(build["id"], type="build.log", step=step, line="line 5")
+    server.until_event(build["id"], type="build.log", step=step, line=f"{step} 5")
     server.kill()
     time.sleep(1)
     server.start()
@@ -83,7 +87,7 @@ def test_a_build_that_ended_while_no_server_was_there_is_finished_by_the_next_on
     server: "Server", data_dir: Path
 ) -> None:
     build = started(server, build=1)
-    server.until_event(build["id"], type="build.log", step="build", line="line 5")
+    server.until_event(build["id"], type="build.log", step="build", line="build 5")
     server.kill()
     time.sleep(3)
     server.start()
@@ -107,7 +111,7 @@ def test_death_at_any_step_leaves_a_build_that_finishes(server: "Server", data_d
 @pytest.mark.parametrize("step", ["dependencies", "build"])
 def test_a_cancelled_build_is_gone_within_two_seconds(server: "Server", data_dir: Path, step: str) -> None:
     build = started(server, install=60 if step == "dependencies" else 0, build=60 if step == "build" else 0)
-    server.until_event(build["id"], type="build.log", step=step, line="line 1")
+    server.until_event(build["id"], type="build.log", step=step, line=f"{step} 1")
     began = time.monotonic()
     assert server.cancel(build["id"]).is_success
     ended = server.until_ended(build["id"])
@@ -122,7 +126,7 @@ def test_a_cancelled_build_is_gone_within_two_seconds(server: "Server", data_dir
 
 def test_a_stopped_server_leaves_its_builds_to_the_next_one(server: "Server", data_dir: Path) -> None:
     build = started(server, build=3)
-    server.until_event(build["id"], type="build.log", step="build", line="line 5")
+    server.until_event(build["id"], type="build.log", step="build", line="build 5")
     server.stop()
     server.start()
     assert server.until_ended(build["id"])["status"] == "succeeded"
