@@ -1,7 +1,8 @@
 """The page that a visitor opens first is there, and so are the scripts and style sheets that it names."""
 
-from collections.abc import Sequence
-from html.parser import HTMLParser
+import re
+from collections.abc import Iterator, Sequence
+from html import unescape
 from typing import ClassVar
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -38,29 +39,47 @@ class EntryPage:
 
 def assets(page: str) -> list[str]:
     """Paths (with a leading slash) of the scripts and style sheets of a page at `/`. Those of other hosts are left out."""
-    found = _Assets()
-    found.feed(page)
-    found.close()
-    base = urljoin(f"{_ORIGIN}/", found.base)
-    urls = (urlsplit(urljoin(base, address.strip())) for address in found.addresses)
-    local = [unquote(url.path) for url in urls if f"{url.scheme}://{url.netloc}" == _ORIGIN]
-    return list(dict.fromkeys(path for path in local if path not in ("", "/")))
+    base, addresses = "", []
+    for tag, given in _tags(page):
+        if tag == "base" and not base:
+            base = given.get("href", "")
+        elif tag == "script":
+            addresses.append(given.get("src", ""))
+        elif "stylesheet" in given.get("rel", "").lower().split():
+            addresses.append(given.get("href", ""))
+    paths = (_local_path(base, address.strip()) for address in addresses if address.strip())
+    return list(dict.fromkeys(path for path in paths if path))
 
 
-class _Assets(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.addresses: list[str] = []
-        self.base = "/"
+def _local_path(base: str, address: str) -> str | None:
+    try:
+        url = urlsplit(urljoin(urljoin(f"{_ORIGIN}/", base), address))
+    except ValueError:
+        return None
+    path = unquote(url.path)
+    return path if f"{url.scheme}://{url.netloc}" == _ORIGIN and path not in ("", "/") else None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "base" and given.get("href") and self.base == "/":
-            self.base = given["href"]
-        elif tag == "script" and given.get("src"):
-            self.addresses.append(given["src"])
-        elif tag == "link" and given.get("href") and "stylesheet" in given.get("rel", "").lower().split():
-            self.addresses.append(given["href"])
+
+#: No `<` inside a tag: each character is looked at once, whatever a page holds. (html.parser is quadratic on such pages.)
+_TAG = re.compile(r"<!--|<(script|link|base|style|template)\b([^<>]{0,4096})>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([a-zA-Z-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""")
+_ENDS = {"script": "</script", "style": "</style", "template": "</template"}
+
+
+def _tags(page: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Tags that name other files, outside comments and inline scripts."""
+    at, lower = 0, page.lower()
+    while match := _TAG.search(page, at):
+        at = match.end()
+        tag = (match[1] or "").lower()
+        if tag in ("script", "link", "base"):
+            given = {name.lower(): unescape(value.strip("\"'")) for name, value in _ATTRIBUTE.findall(match[2])}
+            yield tag, given
+        end = "-->" if not tag else _ENDS.get(tag)
+        if end is not None:
+            at = lower.find(end, at)
+            if at < 0:
+                return
 
 
 def _answers(path: str, paths: frozenset[str], rules: Sequence[RedirectRule]) -> bool:

@@ -26,7 +26,9 @@ def list_output(tree_fd: int, directory: str, *, max_bytes: int, max_files: int)
     odd: list[tuple[str, str]] = []
     total = 0
     for path, status, target in _walk(tree_fd, directory):
-        if target is not None:
+        if not _is_text(path):
+            odd.append((path.encode("utf-8", "backslashreplace").decode(), "a name that is not UTF-8"))
+        elif target is not None:
             links.append(OutputLink(path=path, target=target))
         elif status is None:
             odd.append((path, "a directory that can't be read"))
@@ -77,13 +79,25 @@ def _walk(tree_fd: int, directory: str) -> Iterator[tuple[str, os.stat_result | 
                 for entry in entries:
                     path = prefix + entry.name
                     if entry.is_symlink():
-                        yield path, None, os.readlink(entry.name, dir_fd=descriptor)
+                        yield (
+                            path,
+                            None,
+                            os.fsencode(os.readlink(entry.name, dir_fd=descriptor)).decode("utf-8", "replace"),
+                        )
                     elif not entry.is_dir(follow_symlinks=False):
                         yield path, entry.stat(follow_symlinks=False), None
                     elif entry.name not in _SKIPPED:
                         waiting.append(f"{path}/")
         finally:
             os.close(descriptor)
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _too_large(directory: str, what: str) -> Failure:

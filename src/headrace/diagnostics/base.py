@@ -1,11 +1,28 @@
 """The contract of diagnostic parsers: lines of a log in, errors with file and line out."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from headrace.model.diagnostic import Diagnostic, LogLine
+from headrace.diagnostics.places import Places
+from headrace.model.diagnostic import Diagnostic, FailureReason
+from headrace.model.value import Value
 
-__all__ = ["LogLine", "Parser"]
+
+class LogLine(Value):
+    seq: int
+    #: Without ANSI sequences.
+    text: str
+
+
+class Found(Value):
+    """One error that a parser found, and what it means for the build."""
+
+    reason: FailureReason
+    diagnostic: Diagnostic
+    #: Text that stands where the mistake is. Finds the line when the tool names only the file.
+    needle: str | None = None
+    #: Endings of files in which to look for `needle` when the tool names no file.
+    endings: tuple[str, ...] = ()
 
 
 class Parser(Protocol):
@@ -13,9 +30,9 @@ class Parser(Protocol):
 
     tool: ClassVar[str]
 
-    def parse(self, lines: Iterable[LogLine], files: Collection[str]) -> Sequence[Diagnostic]:
+    def parse(self, lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
         """
-        Diagnostics in the order of the log, the cause first where the tool says which. `files` are the version's paths: a
+        Errors in the order of the log, the cause first where the tool says which. `places` knows the version's paths: a
         diagnostic names a file only when it is one of them.
         """
         ...

@@ -1,0 +1,104 @@
+"""Why a command failed: the sandbox's own evidence first, then what its tools said."""
+
+import shlex
+from collections.abc import Collection, Iterable, Sequence
+
+from headrace.diagnostics.base import Found, LogLine, Parser
+from headrace.diagnostics.evidence import evident, how_it_ended
+from headrace.diagnostics.fit import cut, fitted
+from headrace.diagnostics.locate import Read, located
+from headrace.diagnostics.node import Node
+from headrace.diagnostics.npm import Npm
+from headrace.diagnostics.places import Places
+from headrace.diagnostics.pnpm import Pnpm
+from headrace.diagnostics.shell import Shell
+from headrace.diagnostics.tsc import Tsc
+from headrace.diagnostics.vite import Vite
+from headrace.diagnostics.window import window
+from headrace.model.diagnostic import Diagnostic, Failure, FailureReason
+from headrace.model.plan import PlannedCommand, StepId
+from headrace.model.sandbox import CommandResult
+
+#: Tools that know their errors, and below them what is left when none of them has one.
+PARSERS: tuple[Parser, ...] = (Tsc(), Vite(), Pnpm(), Npm())
+LAST: tuple[Parser, ...] = (Shell(), Node())
+
+
+_USUAL_HINT = {
+    FailureReason.TYPE_ERROR: "correct the types there; the project's own type check shows the same errors",
+    FailureReason.SYNTAX_ERROR: "correct the file there; the build can't read it",
+    FailureReason.CONFIG_ERROR: "correct the configuration there",
+}
+
+
+def diagnose(
+    step: StepId,
+    command: PlannedCommand,
+    result: CommandResult,
+    lines: Iterable[LogLine],
+    files: Collection[str],
+    read: Read | None = None,
+) -> Failure:
+    """
+    The failure of a command that did not succeed. `files` are the version's paths. At most 8 KiB as JSON.
+
+    `read` gives a file of the version: with it a line is found where a tool names only the file.
+
+    Never raises for anything a log may hold. A cancelled command is no failure of the user's: the caller knows that it
+    was cancelled and does not use the answer.
+    """
+    found = _find(window(lines), Places(files, command.directory))
+    if read is not None:
+        found = [*(located(one, files, read) for one in found[:3]), *found[3:]]
+    diagnostics = tuple(one.diagnostic for one in found)
+    evidence = evident(command, result)
+    if evidence is not None:
+        reason, message, hint = evidence
+    elif found:
+        reason, message = found[0].reason, _sentence(found)
+        hint = found[0].diagnostic.hint or _USUAL_HINT.get(reason, "the log shows what it printed")
+    else:
+        reason, message, hint = (
+            FailureReason.COMMAND_FAILED,
+            _unexplained(command, result),
+            "the log shows what it printed",
+        )
+    return fitted(
+        Failure(
+            reason=reason,
+            step=step,
+            message=message,
+            hint=hint,
+            command=command.argv,
+            exit_code=result.exit_code,
+            diagnostics=diagnostics,
+        )
+    )
+
+
+def _find(lines: Sequence[LogLine], places: Places) -> list[Found]:
+    """What the tools said, the cause first: a tool's own reason goes before a general one, then the order of the log."""
+    found = [one for parser in PARSERS for one in parser.parse(lines, places)]
+    if not any(one.reason is not FailureReason.COMMAND_FAILED for one in found):
+        found += [one for parser in LAST for one in parser.parse(lines, places)]
+    return sorted(found, key=lambda one: (one.reason is FailureReason.COMMAND_FAILED, one.diagnostic.file is None))
+
+
+def _sentence(found: Sequence[Found]) -> str:
+    first = found[0].diagnostic
+    more = len(found) - 1
+    also = f" (and {more} more {'error' if more == 1 else 'errors'})" if more else ""
+    place = "" if first.file and first.line is None and first.message.startswith(first.file) else _place(first)
+    return f"{place}{cut(first.message, 600)}{also}"
+
+
+def _place(diagnostic: Diagnostic) -> str:
+    if diagnostic.file is None:
+        return ""
+    numbers = [str(n) for n in (diagnostic.line, diagnostic.column) if n is not None]
+    return ":".join((diagnostic.file, *numbers)) + ": "
+
+
+def _unexplained(command: PlannedCommand, result: CommandResult) -> str:
+    words = command.argv[2] if command.argv[:2] == ("sh", "-c") and len(command.argv) > 2 else shlex.join(command.argv)
+    return f"{cut(words, 300)}: {how_it_ended(result)}"

@@ -1,0 +1,54 @@
+"""What the sandbox itself saw: the first source of a reason, because a log can say anything."""
+
+import signal
+
+from headrace.model.diagnostic import FailureReason
+from headrace.model.plan import PlannedCommand
+from headrace.model.sandbox import CommandResult, KillReason
+
+_MIB = 2**20
+
+
+def evident(command: PlannedCommand, result: CommandResult) -> tuple[FailureReason, str, str | None] | None:
+    """Reason, message and hint, when the end of the command shows them without its log."""
+    limits = command.limits
+    match result.killed_by:
+        case KillReason.MEMORY:
+            peak = f"it reached {result.peak_memory_bytes / _MIB:,.0f} MiB, " if result.peak_memory_bytes else ""
+            message = f"out of memory: {peak}the limit is {limits.memory_bytes / _MIB:,.0f} MiB"
+            return (
+                FailureReason.OUT_OF_MEMORY,
+                message,
+                "raise the memory limit of the project, or let the build use less",
+            )
+        case KillReason.TIMEOUT:
+            message = f"stopped at its time limit of {limits.seconds:g} s"
+            return (
+                FailureReason.TIMEOUT,
+                message,
+                "raise the time limit of the project; does the command wait for something?",
+            )
+        case KillReason.DISK:
+            message = f"the command wrote more than {limits.disk_bytes / _MIB:,.0f} MiB"
+            return FailureReason.DISK_FULL, message, "raise the disk limit of the project, or write less"
+        case KillReason.LOST:
+            return FailureReason.SANDBOX_DIED, "the sandbox went away while the command ran", "try again"
+        case KillReason.CANCELLED:
+            return FailureReason.COMMAND_FAILED, "cancelled", None
+    if result.pids_limit_hit and result.exit_code != 0:
+        message = f"the limit of {limits.pids} processes and threads was reached"
+        return FailureReason.PIDS_LIMIT, message, "let the command start fewer processes at the same time"
+    return None
+
+
+def how_it_ended(result: CommandResult) -> str:
+    """`exit code 1`, or the signal that the exit code stands for."""
+    code = result.exit_code
+    if code is None:
+        return "it did not end by itself"
+    if code > 128:
+        try:
+            return f"ended by {signal.Signals(code - 128).name} (exit code {code})"
+        except ValueError:
+            pass
+    return f"exit code {code}"

@@ -1,0 +1,64 @@
+"""Where a tool's file name points to: a path of the version, or nothing."""
+
+import difflib
+import posixpath
+import re
+from collections.abc import Collection
+from functools import cached_property
+
+
+class Places:
+    """
+    The files of a version, as tools name them: relative to the command's directory or absolute in some sandbox.
+    """
+
+    def __init__(self, files: Collection[str], directory: str = "") -> None:
+        self._files = files if isinstance(files, set | frozenset | dict) else frozenset(files)
+        self.directory = directory
+
+    def find(self, name: str) -> str | None:
+        """The path of the version that a tool calls `name`, or None when it is none."""
+        name = name.strip().strip("\"'`")
+        name = re.sub(r"^(?:file://|webpack:///|rollup:)", "", name).split("?")[0]
+        if not name or len(name) > 4096 or "\0" in name:
+            return None
+        if name.startswith("/"):
+            return self._absolute(name)
+        below = posixpath.normpath(posixpath.join(self.directory, name))
+        if below in self._files:
+            return below
+        plain = posixpath.normpath(name)
+        return plain if plain in self._files else None
+
+    def near(self, missing: str, importer: str | None) -> str | None:
+        """A file of the version whose name is much like the one an import in `importer` asks for."""
+        base = posixpath.dirname(importer) if importer else self.directory
+        wanted = posixpath.normpath(posixpath.join(base, missing)).lstrip("/")
+        stem = _stem(wanted)
+        same = [path for path in self._sorted if _stem(path).lower() == stem.lower()]
+        if same:
+            return same[0]
+        siblings = {_stem(path): path for path in self._sorted if posixpath.dirname(path) == posixpath.dirname(wanted)}
+        close = difflib.get_close_matches(stem, list(siblings)[:2000], n=1, cutoff=0.8)
+        return siblings[close[0]] if close else None
+
+    def _absolute(self, name: str) -> str | None:
+        """Sandboxes differ in where the project lies; the longest end of the path that is a file of the version is it."""
+        parts = [part for part in posixpath.normpath(name).split("/") if part]
+        if "node_modules" in parts:
+            return None
+        for cut in range(len(parts)):
+            end = "/".join(parts[cut:])
+            if end in self._files:
+                return end
+        return None
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self._files)[:20_000]
+
+
+def _stem(path: str) -> str:
+    """The path without what people leave out of imports."""
+    stem, ending = posixpath.splitext(path)
+    return stem if ending in (".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts", ".cjs", ".vue", ".svelte") else path

@@ -1,0 +1,90 @@
+"""TypeScript's compiler, and what prints like it: tsc 4 to 7, vue-tsc. Plain (`file(1,2): error`) and pretty (`file:1:2 - error`)."""
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from headrace.diagnostics.base import Found, LogLine
+from headrace.diagnostics.imports import unresolved
+from headrace.diagnostics.places import Places
+from headrace.model.diagnostic import Diagnostic, FailureReason
+
+_PLAIN = re.compile(
+    r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+),(?P<column>\d+)\): (?P<kind>error|warning) (?P<code>TS\d+): (?P<text>.*)"
+)
+_PRETTY = re.compile(
+    r"^(?P<file>\S[^:]*):(?P<line>\d+):(?P<column>\d+) - (?P<kind>error|warning) (?P<code>TS\d+): (?P<text>.*)"
+)
+_NO_PLACE = re.compile(r"^(?P<kind>error) (?P<code>TS\d+): (?P<text>.*)")
+_CODE_LINE = re.compile(r"^\d+ ")
+_MODULE = re.compile(r"Cannot find (?:module or type declarations for side-effect import of |module )'([^']+)'")
+
+#: Codes of the compiler's and the project's configuration.
+_CONFIG = range(5000, 6120)
+
+#: Names that are not used: true errors, but never the reason for another one.
+_UNUSED = frozenset({"TS6133", "TS6192", "TS6196", "TS6198"})
+
+
+class Tsc:
+    tool: ClassVar[str] = "tsc"
+
+    def parse(self, lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
+        found = []
+        for at, line in enumerate(lines):
+            match = _PLAIN.match(line.text) or _PRETTY.match(line.text) or _NO_PLACE.match(line.text)
+            if match is not None:
+                found.append(_found(match, lines, at, places))
+        # An unresolved import explains the errors around it, and an unused name explains nothing.
+        return sorted(found, key=_rank)
+
+
+def _rank(found: Found) -> int:
+    if found.reason is FailureReason.MISSING_DEPENDENCY:
+        return 0
+    return 2 if found.diagnostic.code in _UNUSED else 1
+
+
+def _found(match: re.Match[str], lines: Sequence[LogLine], at: int, places: Places) -> Found:
+    given = match.groupdict()
+    code, file = given["code"], places.find(given["file"]) if given.get("file") else None
+    module = _MODULE.search(given["text"])
+    hint = None
+    if module and code in ("TS2307", "TS2882", "TS7016"):
+        reason = FailureReason.MISSING_DEPENDENCY
+        hint = unresolved(module[1], file, places)
+    else:
+        reason = _reason(code)
+    return Found(
+        reason=reason,
+        diagnostic=Diagnostic(
+            tool="tsc",
+            severity="error",
+            message=given["text"],
+            code=code,
+            file=file,
+            line=int(given["line"]) if given.get("line") else None,
+            column=int(given["column"]) if given.get("column") else None,
+            excerpt=_excerpt(lines, at),
+            hint=hint,
+            log_seq=lines[at].seq,
+        ),
+    )
+
+
+def _reason(code: str) -> FailureReason:
+    number = int(code.removeprefix("TS"))
+    if number < 2000 or number in (17002, 17008, 17014):
+        return FailureReason.SYNTAX_ERROR
+    if number in _CONFIG or number == 18003:
+        return FailureReason.CONFIG_ERROR
+    return FailureReason.TYPE_ERROR
+
+
+def _excerpt(lines: Sequence[LogLine], at: int) -> str | None:
+    """The line of source and the marker that the pretty form prints below the message."""
+    below = [line.text for line in lines[at + 1 : at + 5]]
+    start = next((n for n, text in enumerate(below) if _CODE_LINE.match(text)), None)
+    if start is None:
+        return None
+    return "\n".join(text for text in below[start : start + 2] if text.strip())
