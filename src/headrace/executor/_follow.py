@@ -1,0 +1,163 @@
+"""A worker's side of supervisors: starting one, following it to its end, asking it to end."""
+
+import asyncio
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import headrace
+from headrace.errors import ExecutorUnavailable
+from headrace.executor._instructions import ask_to_kill
+from headrace.model.sandbox import CommandResult, KillReason
+
+_SOURCE = str(Path(headrace.__file__).parent.parent)
+
+
+class Spawner:
+    """Starts supervisors through a small process that forks them: see `_spawner`. One per worker, for all executors."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self, directory: Path) -> int | None:
+        """A descriptor of a new supervisor's process; None when it has ended already."""
+        with self._lock:
+            for attempt in (1, 2):
+                try:
+                    return self._request(directory)
+                except OSError as exc:
+                    # It was killed. What it forked lives on; the next one is as good.
+                    self._stop()
+                    if attempt == 2:
+                        raise ExecutorUnavailable(f"no supervisor could be started: {exc}") from exc
+        return None
+
+    def close(self) -> None:
+        with self._lock:
+            self._stop()
+
+    def __del__(self) -> None:
+        self._stop()
+
+    def _request(self, directory: Path) -> int | None:
+        connection = self._socket or self._begin()
+        connection.send(os.fsencode(directory))
+        answer, descriptors, _, _ = socket.recv_fds(connection, 16, 1)
+        if not answer:
+            raise ConnectionResetError("the spawner ended")
+        return descriptors[0] if descriptors else None
+
+    def _begin(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        script = str(Path(__file__).with_name("_spawner.py"))
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", script, _SOURCE], stdin=theirs, start_new_session=True, env=_environment()
+            )
+        self._socket = ours
+        return ours
+
+    def _stop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=5)
+        self._socket = self._process = None
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the service's: its secrets are no business of a process that is near to tenants."""
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+
+def has_started(directory: Path) -> bool:
+    """Whether a supervisor has taken this command, be it alive or not."""
+    with suppress(FileNotFoundError):
+        return (directory / "lock").stat().st_size > 0
+    return False
+
+
+def has_ended(directory: Path) -> bool:
+    return (directory / "exit.json").exists()
+
+
+def supervisor(directory: Path) -> int | None:
+    """A descriptor of the living supervisor of this command."""
+    try:
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        descriptor = None
+        if words := os.pread(lock, 64, 0).split():
+            with suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(int(words[0]))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Held now, so the process we have opened is the holder, unless that had not written its number yet.
+            return descriptor
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    finally:
+        os.close(lock)
+
+
+async def until_end(descriptor: int) -> None:
+    """Wait until the process ends; closes its descriptor."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def read_result(directory: Path) -> CommandResult | None:
+    """How the command ended; None while it runs, or when its supervisor was killed. Raises ExecutorUnavailable."""
+    try:
+        given = json.loads((directory / "exit.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    if "failed" in given:
+        raise ExecutorUnavailable(f"the command could not be started: {given['failed']}", hint="try: headrace doctor")
+    return CommandResult.model_validate(given)
+
+
+def seconds_since_start(directory: Path) -> float:
+    """Since the supervisor of this command took it."""
+    with suppress(OSError, ValueError, IndexError):
+        return max(0.0, time.monotonic() - float((directory / "lock").read_text().split()[1]))
+    return 0.0
+
+
+def end_supervisor(directory: Path, reason: KillReason, patience: float) -> None:
+    """Ask a supervisor to end its command, and end the supervisor itself when it doesn't. Blocks for up to `patience`."""
+    ask_to_kill(directory, reason)
+    descriptor = supervisor(directory)
+    if descriptor is None:
+        return
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        if not poller.poll(patience * 1000):
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            poller.poll(1000)
+    finally:
+        os.close(descriptor)

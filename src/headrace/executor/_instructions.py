@@ -1,0 +1,113 @@
+"""
+What passes between a worker and the supervisor of one command: files in the command's directory.
+
+    command.json   what to run, written by the worker
+    lock           held by the supervisor as long as it lives; holds its process id and start
+    kill           why the command must end, written by a worker; `wake` is a FIFO that makes the supervisor look
+    exit.json      how it ended; written aside and renamed, the last thing a supervisor does
+
+Standard library only: the supervisor uses it.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from headrace.executor._mounts import RootPlan
+from headrace.executor._runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerPlan:
+    """A command in a container. `bundle/config.json` is ready."""
+
+    runtime: Runtime
+    container: str
+    state: str
+    bundle: str
+    cgroup: str
+    root: RootPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessPlan:
+    """A command with the rights of the service."""
+
+    argv: list[str]
+    env: dict[str, str]
+    directory: str
+    cgroup: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EgressPlan:
+    phase: str
+    hosts: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instructions:
+    build_id: str
+    step: str
+    log: str
+    seconds: float
+    soft_seconds: float
+    log_bytes: int
+    disk_bytes: int
+    #: What counts against `disk_bytes`.
+    watched: list[str]
+    container: ContainerPlan | None = None
+    process: ProcessPlan | None = None
+    egress: EgressPlan | None = None
+
+
+def write_instructions(directory: Path, instructions: Instructions) -> None:
+    (directory / "command.json").write_text(json.dumps(asdict(instructions)))
+
+
+def read_instructions(directory: Path) -> Instructions:
+    given: dict[str, Any] = json.loads((directory / "command.json").read_bytes())
+    if container := given["container"]:
+        container["runtime"] = Runtime(*container["runtime"])
+        container["root"] = RootPlan(**{**container["root"], "owner": tuple(container["root"]["owner"])})
+        given["container"] = ContainerPlan(**container)
+    if process := given["process"]:
+        given["process"] = ProcessPlan(**process)
+    if egress := given["egress"]:
+        given["egress"] = EgressPlan(**egress)
+    return Instructions(**given)
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write and rename, so that a reader sees all or nothing, also after the power was cut."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    aside.rename(path)
+
+
+def ask_to_kill(directory: Path, reason: str) -> None:
+    """The first reason stays. Nothing happens when the command has ended."""
+    with suppress(FileExistsError):
+        descriptor = os.open(directory / "kill", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.write(descriptor, reason.encode())
+        os.close(descriptor)
+    # Nobody reads: it has ended, or hasn't begun and looks at the file then.
+    with suppress(OSError):
+        descriptor = os.open(directory / "wake", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.write(descriptor, b"!")
+        os.close(descriptor)
+
+
+def asked_to_kill(directory: Path) -> str | None:
+    try:
+        return (directory / "kill").read_text() or None
+    except FileNotFoundError:
+        return None

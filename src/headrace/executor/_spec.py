@@ -1,0 +1,174 @@
+"""
+A sandbox and a command as a container's configuration. Pure, and an allowlist: every field is written here, and no
+value of a project becomes an option of the runtime.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from headrace.errors import ExecutorUnavailable
+from headrace.executor._seccomp import profile
+from headrace.model.limits import MIB, Limits
+from headrace.model.sandbox import SandboxCommand, SandboxMount
+
+BUILD_USER = 1000
+HOME = "/home/builder"
+HOSTNAME = "sandbox"
+TOOLS = PurePosixPath("/opt/headrace")
+#: Ids that a sandbox may use. Each sandbox has other ones of the machine, so that none can touch another's processes.
+IDS = 65536
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+PROXY_PORT = 3128
+
+_CPU_PERIOD = 100_000
+_FILE_DESCRIPTORS = 65_536
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+#: The first process. It starts the command, reaps orphans, says how the command ended and waits to be killed, so that what
+#: still runs can be counted. The command gets none of its descriptors. A shell, because it starts in half a millisecond.
+INIT = "/usr/lib/headrace/init"
+_INIT_SCRIPT = 'exec 4>&2 2>/dev/null; (exec 2>&4 3>&- 4>&-; exec "$@"); echo $? >&3; read -r _ <&3'
+
+
+class Place(NamedTuple):
+    """What the machine decides about one sandbox."""
+
+    #: The first of its `IDS` ids on this machine.
+    first_id: int
+    root: str
+    cgroup: str
+    #: Path of the network namespace, when one was prepared; else the runtime makes an empty one.
+    network: str | None = None
+    #: Descriptors that a process of this service may have at most: a sandbox can't have more.
+    descriptors: int = 65_536
+
+
+def environment(command: SandboxCommand, *, proxy: bool) -> dict[str, str]:
+    """The whole environment of a command: what it declares over what every sandbox has."""
+    own = {
+        "HOME": HOME,
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "TMPDIR": "/tmp",
+        "USER": "builder",
+        "LOGNAME": "builder",
+    }
+    own |= {"SSL_CERT_FILE": CA_BUNDLE, "NODE_EXTRA_CA_CERTS": CA_BUNDLE, "GIT_SSL_CAINFO": CA_BUNDLE}
+    if proxy:
+        address = f"http://127.0.0.1:{PROXY_PORT}"
+        own |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address)
+        own |= dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
+    return own | command.env
+
+
+def init_argv(command: SandboxCommand, env: Mapping[str, str]) -> list[str]:
+    """The command behind the first process. A shell drops variables with names it can't have, so `env` adds those."""
+    odd = [f"{name}={value}" for name, value in env.items() if not _ENV_NAME.fullmatch(name)]
+    return [INIT, "-c", _INIT_SCRIPT, "init", *(["/usr/bin/env", *odd] if odd else []), *command.argv]
+
+
+def mount_point(mount: SandboxMount) -> str:
+    """Name of a tool's directory below `TOOLS`. Nothing may be mounted elsewhere."""
+    target = PurePosixPath(mount.target)
+    if target.parent != TOOLS or target.name in (".", ".."):
+        raise ExecutorUnavailable(f"{mount.target}: a sandbox has mounts only in {TOOLS}")
+    return target.name
+
+
+def container(command: SandboxCommand, place: Place) -> dict[str, object]:
+    """The `config.json` of a container that runs `command`."""
+    env = environment(command, proxy=place.network is not None)
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": HOSTNAME,
+        "root": {"path": place.root, "readonly": True},
+        "process": {
+            "terminal": False,
+            "user": {"uid": BUILD_USER, "gid": BUILD_USER, "umask": 0o022},
+            "args": init_argv(command, env),
+            "env": [f"{name}={value}" for name, value in env.items()],
+            "cwd": command.directory,
+            "noNewPrivileges": True,
+            "capabilities": {kind: [] for kind in ("bounding", "effective", "inheritable", "permitted", "ambient")},
+            "rlimits": _rlimits(command.limits, place.descriptors),
+            # Builds die first when the machine runs out of memory.
+            "oomScoreAdj": 500,
+        },
+        "mounts": _mounts(command.limits),
+        "linux": {
+            "uidMappings": [{"containerID": 0, "hostID": place.first_id, "size": IDS}],
+            "gidMappings": [{"containerID": 0, "hostID": place.first_id, "size": IDS}],
+            "namespaces": _namespaces(place.network),
+            "cgroupsPath": place.cgroup,
+            "resources": _resources(command.limits),
+            "seccomp": _profile(),
+            "maskedPaths": list(_MASKED),
+            "readonlyPaths": list(_READ_ONLY),
+        },
+    }
+
+
+_profile = cache(profile)
+
+_MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/config.gz",
+    "/proc/interrupts",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/modules",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/slabinfo",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/vmallocinfo",
+)
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def _namespaces(network: str | None) -> Sequence[dict[str, str]]:
+    made = [{"type": kind} for kind in ("user", "pid", "mount", "ipc", "uts", "cgroup")]
+    return [*made, {"type": "network", "path": network} if network else {"type": "network"}]
+
+
+def _rlimits(limits: Limits, descriptors: int) -> list[dict[str, object]]:
+    values = {
+        "RLIMIT_CORE": 0,
+        "RLIMIT_NOFILE": min(descriptors, _FILE_DESCRIPTORS),
+        "RLIMIT_FSIZE": limits.disk_bytes,
+    }
+    return [{"type": name, "soft": value, "hard": value} for name, value in values.items()]
+
+
+def _resources(limits: Limits) -> dict[str, object]:
+    return {
+        "devices": [{"allow": False, "access": "rwm"}],
+        # swap is memory and swap together: equal numbers mean that there is none.
+        "memory": {"limit": limits.memory_bytes, "swap": limits.memory_bytes},
+        "cpu": {"period": _CPU_PERIOD, "quota": max(1000, int(limits.cpus * _CPU_PERIOD))},
+        "pids": {"limit": limits.pids},
+    }
+
+
+def _mounts(limits: Limits) -> list[dict[str, object]]:
+    """Only what the runtime must make inside the namespaces; the rest of the root is ready when it starts."""
+    shared = min(64 * MIB, limits.memory_bytes // 8)
+    return [
+        _mount("/proc", "proc", "nosuid", "noexec", "nodev"),
+        _mount("/dev", "tmpfs", "nosuid", "noexec", "strictatime", "mode=755", "size=65536k"),
+        _mount("/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"),
+        _mount("/dev/shm", "tmpfs", "nosuid", "noexec", "nodev", "mode=1777", f"size={shared}"),
+    ]
+
+
+def _mount(target: str, kind: str, *options: str) -> dict[str, object]:
+    return {"destination": target, "type": kind, "source": kind, "options": list(options)}
