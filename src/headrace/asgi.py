@@ -110,6 +110,8 @@ def _config(services: Services) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Forwarded headers of whoever connects are not believed.
+        proxy_headers=False,
         date_header=True,
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,

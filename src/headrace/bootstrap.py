@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ulid import ULID
 
+from headrace.collect import keep_collecting
 from headrace.executor.base import Executor
 from headrace.journal import Journal
 from headrace.layers.layers import Layers
@@ -76,6 +77,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
     tasks = [
         asyncio.create_task(queue.work(worker.handle), name="workers"),
         asyncio.create_task(keep_recovering(services), name="recovery"),
+        asyncio.create_task(keep_collecting(services), name="collection"),
     ]
     try:
         yield worker

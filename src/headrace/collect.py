@@ -4,17 +4,19 @@ Garbage collection: keeps the caches within their budget and removes blobs that 
 What a version, a deployment or a remembered result needs stays, whatever the budget: rollback targets are deployments.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 
 import structlog
 
-from headrace.errors import CorruptBlob, NotFound
+from headrace.errors import CorruptBlob, HeadraceError, NotFound
 from headrace.layers.layers import Layer, Layers
 from headrace.model.artifact import Manifest
 from headrace.model.digest import Digest
 from headrace.model.value import Value
+from headrace.pipeline.known_codings import KnownCodings
 from headrace.pipeline.services import Services
 from headrace.records import artifacts, builds, versions
 from headrace.store.base import Store
@@ -23,29 +25,55 @@ from headrace.tree import load_tree
 _log = structlog.get_logger(__name__)
 
 
+#: How long a collection waits for the next.
+EVERY_SECONDS = 1800.0
+#: A blob is put before the row that names it is written.
+GRACE_SECONDS = 3600.0
+
+
 class Collected(Value):
-    """What a collection removed."""
+    """How many blobs were removed, and their bytes."""
 
-    layers: int = 0
-    layer_bytes: int = 0
     blobs: int = 0
-    blob_bytes: int = 0
+    bytes: int = 0
 
 
-async def prune(services: Services, budget: int | None = None) -> Collected:
-    """Remove the least recently used layers of all kinds until they fit into `budget` bytes (the setting's by default)."""
+async def keep_collecting(services: Services) -> None:
+    """Collect now and again until cancelled. What fails is tried again the next time."""
+    while True:
+        await asyncio.sleep(EVERY_SECONDS)
+        try:
+            removed = await prune(services)
+            collected = await collect_blobs(services)
+            for layers in (services.layers, services.trees, services.tools):
+                await asyncio.to_thread(layers.settle)
+        except (HeadraceError, OSError) as exc:
+            _log.warning("collection will be tried again", error=str(exc))
+        else:
+            _log.info("collected", layers=len(removed), blobs=collected.blobs, bytes=collected.bytes)
+
+
+async def prune(services: Services, budget: int | None = None) -> list[Layer]:
+    """
+    Remove the least recently used layers of all kinds until they fit into `budget` bytes (the setting's by default); those
+    that were removed. What a build uses now stays.
+    """
     budget = services.settings.cache_bytes if budget is None else budget
-    kinds = (services.layers, services.trees, services.tools)
-    entries: list[tuple[Layers, Layer]] = [(kind, layer) for kind in kinds for layer in kind.all()]
+    return await asyncio.to_thread(_prune, (services.layers, services.trees, services.tools), budget)
+
+
+def _prune(kinds: Iterable[Layers], budget: int) -> list[Layer]:
+    entries = [(kind, layer) for kind in kinds for layer in kind.all()]
     total = sum(layer.bytes for _, layer in entries)
     removed = []
     for kind, layer in sorted(entries, key=lambda entry: entry[1].used_at):
         if total <= budget:
             break
-        if kind.remove(layer.key.digest):
+        others = [other.key.digest for other in kind.all() if other.key.digest != layer.key.digest]
+        if kind.prune(0, keep=others):
             total -= layer.bytes
             removed.append(layer)
-    return Collected(layers=len(removed), layer_bytes=sum(layer.bytes for layer in removed))
+    return removed
 
 
 async def collect_blobs(services: Services) -> Collected:
@@ -57,11 +85,8 @@ async def collect_blobs(services: Services) -> Collected:
         if digest not in live:
             await services.store.delete(digest, unless_put_since=began - GRACE_SECONDS)
             count, size = count + 1, size + length
-    return Collected(blobs=count, blob_bytes=size)
-
-
-#: A blob is put before the row that names it is written.
-GRACE_SECONDS = 3600.0
+    KnownCodings(services.settings.data_dir / "codings").forget_all_but(live)
+    return Collected(blobs=count, bytes=size)
 
 
 async def _live(services: Services) -> set[Digest]:

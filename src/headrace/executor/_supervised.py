@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -163,20 +163,14 @@ def sandboxes(root: Path) -> list[str]:
         return []
 
 
-def sweep_directories(root: Path, keep: Collection[str], end: Callable[[Path], None]) -> Sequence[str]:
-    """End and remove every sandbox below `root` that is not in `keep`, and what was set aside."""
-    removed = []
-    for name in sandboxes(root):
-        if name not in keep:
-            end(root / name)
-            if trash := set_aside(root / name):
-                remove_tree(trash)
-            removed.append(name)
+def discard_directory(directory: Path, end: Callable[[Path], None]) -> None:
+    """End the sandbox in `directory` and remove it; and what an interrupted removal has set aside."""
+    if directory.exists():
+        end(directory)
+        set_aside(directory)
     with suppress(FileNotFoundError):
-        for entry in list(root.iterdir()):
-            if entry.name.startswith(".removed-"):
-                remove_tree(entry)
-    return removed
+        for entry in list(directory.parent.glob(".removed-*")):
+            remove_tree(entry)
 
 
 def set_aside(directory: Path) -> Path | None:

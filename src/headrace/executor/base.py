@@ -7,7 +7,7 @@ that another process can pick it up: `open` with the spec of a sandbox that exis
 command that was started before follows it to its end instead of starting it again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -65,8 +65,12 @@ class Executor(Protocol):
         """Make the sandbox's directories, or attach to them when they exist. Raises ExecutorUnavailable."""
         ...
 
-    async def sweep(self, keep: Collection[str]) -> Sequence[str]:
-        """Remove every sandbox of this executor whose id is not in `keep`; the ids that were removed."""
+    async def existing(self) -> Sequence[str]:
+        """Ids of all sandboxes that are open or were left behind, whichever process opened them."""
+        ...
+
+    async def discard(self, sandbox_id: str) -> None:
+        """`close` the sandbox with this id, whichever process opened it. Nothing happens when there is none."""
         ...
 
     async def examine(self) -> Sequence[Finding]:

@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import math
 import os
 import random
 import resource
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -20,8 +19,8 @@ from headrace.executor._cgroup import Cgroup
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import ContainerPlan, EgressPlan, Instructions
 from headrace.executor._mounts import NETWORK, ROOT, STAGE, RootPlan
-from headrace.executor._runtime import Runtime, hidden_mount
-from headrace.executor._supervised import SupervisedSandbox, make_sandbox, sandboxes, sweep_directories
+from headrace.executor._runtime import Runtime
+from headrace.executor._supervised import SupervisedSandbox, discard_directory, make_sandbox, sandboxes
 from headrace.model.limits import NetworkPhase
 from headrace.model.sandbox import WORKING_DIRECTORY, Finding, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
@@ -59,8 +58,11 @@ class OciExecutor:
 
         return SupervisedSandbox(spec, directory, self._spawner, plan, f"{_CGROUPS}/{spec.id}")
 
-    async def sweep(self, keep: Collection[str]) -> Sequence[str]:
-        return await asyncio.to_thread(sweep_directories, self._root, keep, self._end)
+    async def existing(self) -> Sequence[str]:
+        return await asyncio.to_thread(sandboxes, self._root)
+
+    async def discard(self, sandbox_id: str) -> None:
+        await asyncio.to_thread(discard_directory, self._root / sandbox_id, self._end)
 
     async def examine(self) -> Sequence[Finding]:
         return ()

@@ -19,7 +19,7 @@ from headrace.model.sandbox import (
     SandboxMount,
     SandboxSpec,
 )
-from headrace.pipeline.context import Context
+from headrace.pipeline.context import Context, sandbox_name
 from headrace.pipeline.printed import printed_lines
 
 
@@ -34,9 +34,9 @@ async def tool_mounts(ctx: Context, tools: Collection[Tool]) -> tuple[SandboxMou
 def sandbox_spec(
     ctx: Context, step: StepId, command: PlannedCommand, layers: tuple[Path, ...], mounts: tuple[SandboxMount, ...]
 ) -> SandboxSpec:
-    # The same name in every attempt at this build: a successor finds the sandbox and follows the command that runs in it.
-    name = f"{ctx.build.id}-{step}"
-    return SandboxSpec(id=name, build_id=ctx.build.id, layers=layers, mounts=mounts, limits=command.limits)
+    return SandboxSpec(
+        id=sandbox_name(ctx.build.id, step), build_id=ctx.build.id, layers=layers, mounts=mounts, limits=command.limits
+    )
 
 
 async def run_command(

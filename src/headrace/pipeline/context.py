@@ -18,8 +18,16 @@ from headrace.model.project import Project
 from headrace.model.sandbox import SandboxSpec
 from headrace.pipeline.services import Services
 
+#: Steps that run a command in a sandbox.
+SANDBOXED = (StepId.DEPENDENCIES, StepId.BUILD)
+
 #: How long a fact may wait for company. Far below what a person sees.
 WRITE_WITHIN_SECONDS = 0.02
+
+
+def sandbox_name(build_id: str, step: StepId) -> str:
+    """The same in every attempt at a build: a successor finds the sandbox and follows the command that runs in it."""
+    return f"{build_id}-{step}"
 
 
 @dataclass
@@ -100,10 +108,12 @@ class Context:
         return sandbox
 
     async def close_sandboxes(self) -> None:
-        """Kill what runs, remove every sandbox of this build."""
+        """Kill what runs, remove every sandbox of this build, also those that an earlier attempt opened."""
         while self._open:
             _, sandbox = self._open.popitem()
             await sandbox.close()
+        for step in SANDBOXED:
+            await self.executor.discard(sandbox_name(self.build.id, step))
 
     @asynccontextmanager
     async def step(self, step_id: StepId) -> AsyncIterator[Step]:

@@ -1,12 +1,12 @@
 """After a crash: builds that nobody works on are taken up, and what no build needs is removed."""
 
 import asyncio
-import shutil
 
 import structlog
 
+from headrace.disk import remove_tree
 from headrace.errors import HeadraceError
-from headrace.model.plan import StepId
+from headrace.pipeline.context import SANDBOXED, sandbox_name
 from headrace.pipeline.liveness import is_dead
 from headrace.pipeline.services import Services
 from headrace.records import builds
@@ -15,9 +15,6 @@ _log = structlog.get_logger(__name__)
 
 #: A build whose worker died is taken up within this time, plus the lease when the worker was of another machine.
 EVERY_SECONDS = 5.0
-
-#: Steps that run a command in a sandbox.
-SANDBOXED = (StepId.DEPENDENCIES, StepId.BUILD)
 
 
 async def keep_recovering(services: Services) -> None:
@@ -32,25 +29,29 @@ async def keep_recovering(services: Services) -> None:
 
 async def sweep(services: Services) -> None:
     """Remove sandboxes and scratch directories of builds that have ended."""
+    executor = services.executor(services.settings.executor)
+    scratch = services.settings.data_dir / "builds"
+    # Looked for before the rows are read: what another process makes meanwhile is not taken for a left-over.
+    sandboxes = await executor.existing()
+    directories = list(scratch.iterdir()) if scratch.is_dir() else []
     async with services.db.read() as c:
         unfinished = {build.id for build in await builds.unfinished(c)}
-    scratch = services.settings.data_dir / "builds"
-    if scratch.is_dir():
-        for left in [path for path in scratch.iterdir() if path.name not in unfinished]:
-            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
-    executor = services.executor(services.settings.executor)
-    keep = {f"{build}-{step}" for build in unfinished for step in SANDBOXED}
-    removed = await executor.sweep(keep)
-    if removed:
-        _log.info("removed sandboxes that nobody needs", count=len(removed))
+    for left in [path for path in directories if path.name not in unfinished]:
+        await asyncio.to_thread(remove_tree, left)
+    keep = {sandbox_name(build, step) for build in unfinished for step in SANDBOXED}
+    for name in sandboxes:
+        if name not in keep:
+            _log.info("a sandbox is removed that nobody needs", sandbox=name)
+            await executor.discard(name)
+    for kind in (services.layers, services.trees, services.tools):
+        await asyncio.to_thread(kind.sweep)
 
 
 async def recover(services: Services) -> int:
     """
     Wake a worker for every build that nobody works on. How many were woken.
 
-    A build whose worker died is taken over at once when the worker was of
-    this machine, otherwise when its lease ends.
+    A build whose worker died is taken over at once when the worker was of this machine, otherwise when its lease ends.
     """
     directory = services.settings.data_dir / "workers"
     async with services.db.read() as c:

@@ -12,6 +12,7 @@ from headrace.api.context import Wired
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.requests import PruneRequest
 from headrace.api.views import CacheView, LayerView, PruneResult
+from headrace.collect import prune
 from headrace.errors import NotFound
 from headrace.layers.layers import Layer
 from headrace.model.digest import is_digest
@@ -39,8 +40,7 @@ async def prune_cache(
     """Remove the least recently used layers until the rest fits the budget. What a build uses now stays."""
 
     async def act() -> Response:
-        budget = services.settings.cache_bytes if body.bytes is None else body.bytes
-        removed = await asyncio.to_thread(services.layers.prune, budget)
+        removed = await prune(services, body.bytes)
         return answer(
             PruneResult(removed=[one.key.digest for one in removed], freed_bytes=sum(one.bytes for one in removed))
         )
