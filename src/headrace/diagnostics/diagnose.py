@@ -17,7 +17,7 @@ from headrace.diagnostics.vite import Vite
 from headrace.diagnostics.window import window
 from headrace.model.diagnostic import Diagnostic, Failure, FailureReason
 from headrace.model.plan import PlannedCommand, StepId
-from headrace.model.sandbox import CommandResult
+from headrace.model.sandbox import WORKING_DIRECTORY, CommandResult
 
 #: Tools that know their errors, and below them what is left when none of them has one.
 PARSERS: tuple[Parser, ...] = (Tsc(), Vite(), Pnpm(), Npm())
@@ -50,6 +50,7 @@ def diagnose(
     found = _find(window(lines), Places(files, command.directory))
     if read is not None:
         found = [*(located(one, files, read) for one in found[:3]), *found[3:]]
+    found = [one.but(diagnostic=_from_the_project(one.diagnostic)) for one in found]
     diagnostics = tuple(one.diagnostic for one in found)
     evidence = evident(command, result)
     if evidence is not None:
@@ -82,6 +83,11 @@ def _find(lines: Sequence[LogLine], places: Places) -> list[Found]:
     if not any(one.reason is not FailureReason.COMMAND_FAILED for one in found):
         found += [one for parser in LAST for one in parser.parse(lines, places)]
     return sorted(found, key=lambda one: (one.reason is FailureReason.COMMAND_FAILED, one.diagnostic.file is None))
+
+
+def _from_the_project(diagnostic: Diagnostic) -> Diagnostic:
+    """Where a sandbox keeps the project is its own affair; people know paths from the project's root."""
+    return diagnostic.but(message=diagnostic.message.replace(f"{WORKING_DIRECTORY}/", ""))
 
 
 def _sentence(found: Sequence[Found]) -> str:

@@ -29,10 +29,11 @@ class Npm:
         script = next(((seq, match["name"]) for seq, text in said if (match := _MISSING_SCRIPT.match(text))), None)
         if script:
             seq, name = script
-            message, hint = f'package.json has no script "{name}"', f'add "{name}" to the scripts in package.json'
-            return [_found(FailureReason.MISSING_SCRIPT, message, None, hint, manifest(places), [], seq)]
+            what, add = f'package.json has no script "{name}"', f'add "{name}" to the scripts in package.json'
+            return [_found(FailureReason.MISSING_SCRIPT, what, None, add, manifest(places), [], seq)]
         coded = next(((seq, match["code"]) for seq, text in said if (match := _CODE.match(text))), None)
-        seq, code = coded or (said[0][0], None)
+        seq = coded[0] if coded else said[0][0]
+        code = coded[1] if coded else None
         texts = [text for _, text in said if not _CODE.match(text)]
         reader = _READERS.get(code or "", _other)
         reason, message, hint, file = reader(texts, places)

@@ -23,6 +23,7 @@ class Shell:
         return [
             Found(
                 reason=FailureReason.MISSING_DEPENDENCY,
+                needle=match["name"],
                 diagnostic=Diagnostic(
                     tool="sh",
                     severity="error",

@@ -71,7 +71,7 @@ def _read(block: Sequence[LogLine], places: Places, *, in_config: bool) -> Found
     if head is None:
         return None
     rolldown = _ROLLDOWN.match(head.text)
-    code = rolldown["code"] if rolldown else None
+    code = rolldown["code"].removeprefix("plugin ") if rolldown else None
     message = _message(block)
     text = "\n".join(line.text for line in block)
     file, line_number, column = _place(block, places)
