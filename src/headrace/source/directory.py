@@ -12,7 +12,7 @@ from headrace.source._failures import source_failed
 from headrace.source._ignore import Found, list_files
 from headrace.source._stop import Stop, run_in_thread
 from headrace.source.base import Fetched
-from headrace.tree.paths import check_links, shown
+from headrace.tree.paths import check_links, check_path, is_text, shown
 
 
 class DirectoryFetcher:
@@ -50,6 +50,9 @@ def _list(root: Path, stop: Stop, *, most_files: int) -> Fetched:
         raise source_failed(
             FailureReason.SOURCE_EMPTY, "the directory has no files that are not ignored", hint="check .gitignore"
         )
+    for path in found.paths:
+        if not is_text(path):
+            check_path(path)
     check_links(found.links)
     return Fetched(root=root, author=Author(kind="user", name=_user()), paths=found.paths, notes=_notes(found))
 
