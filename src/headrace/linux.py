@@ -68,11 +68,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class IdRange(NamedTuple):
-    """`count` ids from `inside` on are the ids from `outside` on. For an idmapped mount, `inside` is what the disk says."""
+    """`length` ids from `inside` on are the ids from `outside` on. For an idmapped mount, `inside` is what the disk says."""
 
     inside: int
     outside: int
-    count: int
+    length: int
 
 
 def _check(result: int, what: str) -> int:
@@ -180,7 +180,7 @@ def user_namespace_with(users: Sequence[IdRange], groups: Sequence[IdRange]) -> 
 def write_mapping(pid: int, users: Sequence[IdRange], groups: Sequence[IdRange]) -> None:
     """Give the new user namespace of `pid` its ids. Needs rights over all of them."""
     for name, ranges in (("uid_map", users), ("gid_map", groups)):
-        lines = "".join(f"{r.inside} {r.outside} {r.count}\n" for r in ranges)
+        lines = "".join(f"{r.inside} {r.outside} {r.length}\n" for r in ranges)
         descriptor = os.open(f"/proc/{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(descriptor, lines.encode())

@@ -23,21 +23,83 @@ from headrace.executor._spec import BUILD_USER, CA_BUNDLE, HOME, INIT
 _log = logging.getLogger(__name__)
 
 SUITE = "bookworm"
-PACKAGES = (
-    "base-files bash bzip2 ca-certificates coreutils dash debianutils diffutils findutils git grep gzip hostname "
-    "libatomic1 libc-bin libstdc++6 make mawk openssl patch procps python3 python3-minimal sed tar unzip util-linux "
-    "xz-utils zip zstd"
-).split()
+PACKAGES = [
+    "base-files",
+    "bash",
+    "bzip2",
+    "ca-certificates",
+    "coreutils",
+    "dash",
+    "debianutils",
+    "diffutils",
+    "findutils",
+    "git",
+    "grep",
+    "gzip",
+    "hostname",
+    "libatomic1",
+    "libc-bin",
+    "libstdc++6",
+    "make",
+    "mawk",
+    "openssl",
+    "patch",
+    "procps",
+    "python3",
+    "python3-minimal",
+    "sed",
+    "tar",
+    "unzip",
+    "util-linux",
+    "xz-utils",
+    "zip",
+    "zstd",
+]
 
 #: Raise it when `_finish` changes.
 _RECIPE = 1
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
-_UNNEEDED = (
-    "boot etc/apt etc/cron.daily etc/fstab etc/init.d etc/logrotate.d games media mnt root srv usr/games usr/share/bash-completion "
-    "usr/share/bug usr/share/doc usr/share/i18n usr/share/info usr/share/lintian usr/share/locale usr/share/man "
-    "usr/share/pixmaps usr/share/polkit-1 usr/lib/systemd usr/src usr/sbin/policy-rc.d var"
-).split()
-_DIRECTORIES = "app dev home/builder opt/headrace proc run sys tmp usr/lib/headrace usr/local/bin var".split()
+_UNNEEDED = [
+    "boot",
+    "etc/apt",
+    "etc/cron.daily",
+    "etc/fstab",
+    "etc/init.d",
+    "etc/logrotate.d",
+    "games",
+    "media",
+    "mnt",
+    "root",
+    "srv",
+    "usr/games",
+    "usr/share/bash-completion",
+    "usr/share/bug",
+    "usr/share/doc",
+    "usr/share/i18n",
+    "usr/share/info",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "usr/share/pixmaps",
+    "usr/share/polkit-1",
+    "usr/lib/systemd",
+    "usr/src",
+    "usr/sbin/policy-rc.d",
+    "var",
+]
+_DIRECTORIES = [
+    "app",
+    "dev",
+    "home/builder",
+    "opt/headrace",
+    "proc",
+    "run",
+    "sys",
+    "tmp",
+    "usr/lib/headrace",
+    "usr/local/bin",
+    "var",
+]
 _LINKS = {
     "usr/bin/sh": "dash",
     "usr/bin/awk": "mawk",

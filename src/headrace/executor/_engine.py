@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from headrace import linux
 from headrace.executor._cgroup import Cgroup, Usage
 from headrace.executor._instructions import ContainerPlan, ProcessPlan
 from headrace.executor._mounts import make_root

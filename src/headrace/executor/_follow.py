@@ -28,7 +28,7 @@ class Spawner:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._process: "subprocess.Popen[bytes] | None" = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, directory: Path) -> int | None:
         """A descriptor of a new supervisor's process; None when it has ended already."""
@@ -63,7 +63,10 @@ class Spawner:
         script = str(Path(__file__).with_name("_spawner.py"))
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", script, _SOURCE], stdin=theirs, start_new_session=True, env=_environment()
+                [sys.executable, "-I", "-S", script, _SOURCE],
+                stdin=theirs.fileno(),
+                start_new_session=True,
+                env=_environment(),
             )
         self._socket = ours
         return ours
