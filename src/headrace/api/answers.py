@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import orjson
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,8 +28,6 @@ V = TypeVar("V", bound=Listed)
 
 
 class PageQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     limit: int = Field(default=50, ge=1, le=200, description="Most items of the answer.")
     cursor: str | None = Field(default=None, pattern=ID_PATTERN, description="`next_cursor` of the page before.")
 

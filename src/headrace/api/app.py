@@ -1,12 +1,14 @@
 """The API as an ASGI app: routes, what every request passes through, and how errors answer."""
 
+from typing import Any
+
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from headrace import __version__
 from headrace.api import openapi, problems
-from headrace.api.auth import BearerToken
+from headrace.api.auth import FAILURES_ALLOWED, BearerToken, Failures
 from headrace.api.endings import Endings
 from headrace.api.host_check import HostCheck
 from headrace.api.metrics import Metrics
@@ -18,12 +20,32 @@ from headrace.pipeline.services import Services
 from headrace.settings import api_token
 
 
-def create_app(services: Services) -> FastAPI:
-    """Hears the journal from now on, and has `services.stopping` end its open event streams."""
+def create_app(services: Services, *, failures_allowed: int = FAILURES_ALLOWED) -> FastAPI:
+    """
+    Hears the journal from now on, and has `services.stopping` end its open event streams. `failures_allowed` requests a
+    minute may come from an address without a valid token.
+    """
     metrics, streams = Metrics(), Streams(services.events)
     services.journal.listen(metrics.heard)
     services.stopping.append(streams.close)
+    app = _with_routes()
+    app.state.services = services
+    app.state.metrics = metrics
+    app.state.streams = streams
+    app.state.endings = Endings(services)
+    # The last one added is the first to see a request.
+    app.add_middleware(BearerToken, token=api_token(services.settings), failures=Failures(failures_allowed))
+    app.add_middleware(HostCheck, names=_host_names(services))
+    app.add_middleware(RequestLog, metrics=metrics)
+    return app
 
+
+def openapi_document() -> dict[str, Any]:
+    """What `GET /openapi.json` answers, without a server."""
+    return _with_routes().openapi()
+
+
+def _with_routes() -> FastAPI:
     app = FastAPI(
         title="Headrace",
         version=__version__,
@@ -31,22 +53,14 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
-        dependencies=[Depends(_refuse_nul)],
+        dependencies=[Depends(_check_address)],
         responses=openapi.PROBLEMS,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.services = services
-    app.state.metrics = metrics
-    app.state.streams = streams
-    app.state.endings = Endings(services)
     app.include_router(health.router)
     app.include_router(_api_v1())
     _answer_errors(app)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    # The last one added is the first to see a request.
-    app.add_middleware(BearerToken, token=api_token(services.settings))
-    app.add_middleware(HostCheck, names=_host_names(services))
-    app.add_middleware(RequestLog, metrics=metrics)
     return app
 
 
@@ -69,6 +83,14 @@ def _host_names(services: Services) -> set[str]:
     return {"localhost", settings.host, settings.sites_domain, *settings.hosts}
 
 
-async def _refuse_nul(request: Request) -> None:
-    if "\0" in request.url.path or any("\0" in part for pair in request.query_params.multi_items() for part in pair):
+async def _check_address(request: Request) -> None:
+    given = request.query_params.multi_items()
+    if "\0" in request.url.path or any("\0" in part for pair in given for part in pair):
         raise InvalidInput("the address contains a NUL character", code="string.nul")
+    known = openapi.query_parameters(request.app, request.scope["route"].name)
+    names = [name for name, _ in given]
+    for name in names:
+        # A misspelt parameter must not become a default, nor a doubled one a choice of ours.
+        if name not in known or names.count(name) > 1:
+            said = "is given twice" if name in known else "is not a parameter of this request"
+            raise InvalidInput(f"{name[:80]!r} {said}", code="query.unknown", field=f"?{name[:80]}")

@@ -26,21 +26,22 @@ _ADDRESSES_KEPT = 10_000
 class Failures:
     """Counts failed attempts of each address within the last minute."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, allowed: int = FAILURES_ALLOWED, clock: Callable[[], float] = monotonic) -> None:
+        self._allowed = allowed
         self._clock = clock
         self._times: dict[str, deque[float]] = {}
 
     def add(self, address: str) -> bool:
         """Count one more; False when it is too many."""
         now = self._clock()
-        times = self._times.pop(address, None) or deque(maxlen=FAILURES_ALLOWED + 1)
+        times = self._times.pop(address, None) or deque(maxlen=self._allowed + 1)
         times.append(now)
         while times[0] <= now - WINDOW_SECONDS:
             times.popleft()
         self._times[address] = times
         if len(self._times) > _ADDRESSES_KEPT:
             del self._times[next(iter(self._times))]
-        return len(times) <= FAILURES_ALLOWED
+        return len(times) <= self._allowed
 
 
 class BearerToken:
@@ -49,10 +50,10 @@ class BearerToken:
     address: on one machine they all do.
     """
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, failures: Failures) -> None:
         self._app = app
         self._token = token.encode()
-        self._failures = Failures()
+        self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:

@@ -1,8 +1,7 @@
 """
 JSON bodies, read strictly: what two programs could understand in two ways is refused, before anything is done with it.
 
-Parsed twice on purpose: once to find duplicate keys, depth and odd numbers, which no validator sees, and once by the
-validator, whose strict mode knows JSON from Python.
+The validator gets what this module has understood, as JSON again: its strict mode knows JSON from Python.
 """
 
 import json
@@ -79,9 +78,9 @@ def refuse_other_types(request: Request, *allowed: str) -> str:
 
 
 def validate(model: type[M], raw: bytes) -> M:
-    refuse_ambiguous(raw)
+    document = parse(raw)
     try:
-        return model.model_validate_json(raw, strict=True)
+        return model.model_validate_json(orjson.dumps(document), strict=True)
     except ValidationError as exc:
         raise InvalidRequest(details_of(exc)) from exc
 
@@ -111,7 +110,7 @@ def _escaped(part: object) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
-def refuse_ambiguous(raw: bytes) -> Any:
+def parse(raw: bytes) -> Any:
     """The parsed document. Raises for duplicate keys, NUL, half characters, NaN, odd numbers and sheer complexity."""
     try:
         text = raw.decode("utf-8")
@@ -176,9 +175,11 @@ def _integer(text: str) -> int:
 
 
 def _float(text: str) -> float:
-    if not math.isfinite(float(text)):
+    number = float(text)
+    if not math.isfinite(number) or abs(number) > MAX_INTEGER:
         raise InvalidInput(f"the number {text[:20]} is too large", code="field.type")
-    return float(text)
+    # For JSON Schema, and for JavaScript, 5.0 is the integer 5.
+    return int(number) if number.is_integer() else number
 
 
 def _constant(text: str) -> NoReturn:

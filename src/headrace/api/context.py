@@ -32,7 +32,7 @@ def _streams(request: Request) -> Streams:
     return streams
 
 
-def _own_workspace(workspace: Annotated[str, Path(description="`default`")]) -> str:
+def _own_workspace(workspace: Annotated[str, Path(json_schema_extra={"enum": [WORKSPACE]})]) -> str:
     if workspace != WORKSPACE:
         raise _unknown(workspace)
     return workspace

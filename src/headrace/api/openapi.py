@@ -65,6 +65,18 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+def query_parameters(app: FastAPI, operation: str) -> frozenset[str]:
+    """Names of the query parameters that an operation has, by its operation id."""
+    known: dict[str, frozenset[str]] | None = getattr(app.state, "query_parameters", None)
+    if known is None:
+        operations = [found for path in describe(app)["paths"].values() for found in path.values()]
+        known = app.state.query_parameters = {
+            found["operationId"]: frozenset(p["name"] for p in found.get("parameters", []) if p["in"] == "query")
+            for found in operations
+        }
+    return known.get(operation, frozenset())
+
+
 def _more_schemas() -> dict[str, Any]:
     bodies = [(model, "validation") for model in (NewProject, ProjectChange, BuildRequest, PruneRequest)]
     _, made = models_json_schema([*bodies, (Problem, "serialization")], ref_template=_REFERENCES)  # type: ignore[list-item]

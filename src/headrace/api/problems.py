@@ -133,10 +133,7 @@ def _parameter(error: Mapping[str, object]) -> ProblemDetail:
     if isinstance(loc, tuple | list) and loc and loc[0] == "header":
         code = "idempotency.key_invalid" if name.lower() == "idempotency-key" else "header.invalid"
         return ProblemDetail(pointer=name, code=code, message=str(error.get("msg")))
-    if error.get("type") == "extra_forbidden":
-        code = "query.unknown"
-    else:
-        code = "page.invalid" if name in _PAGE_PARAMETERS else "query.invalid"
+    code = "page.invalid" if name in _PAGE_PARAMETERS else "query.invalid"
     return ProblemDetail(pointer=f"?{name}", code=code, message=str(error.get("msg")))
 
 
