@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from headrace.source.pack import pack_directory
+
+from headrace.source.archive import pack_directory
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "react-vite"
 
@@ -91,12 +92,10 @@ def main() -> None:
 
 def measure(client: httpx2.Client, place: Path, data_dir: Path, rounds: int) -> None:
     project = client.post("/workspaces/default/projects", json={"name": "react-vite"}).json()["id"]
-    with tempfile.TemporaryFile() as archive:
-        pack_directory(str(EXAMPLE), archive)
-        archive.seek(0)
-        client.post(
-            f"/projects/{project}/versions", content=archive.read(), headers={"Content-Type": "application/x-tar"}
-        ).raise_for_status()
+    packed = b"".join(pack_directory(EXAMPLE))
+    client.post(
+        f"/projects/{project}/versions", content=packed, headers={"Content-Type": "application/x-tar"}
+    ).raise_for_status()
     cold, _ = build(client, project)
     directory, environment = bare_directory(place, data_dir)
     bare_times, forced, inside, again = [], [], [], []

@@ -4,8 +4,9 @@ import asyncio
 import shutil
 from datetime import UTC, datetime
 
-from headrace.errors import found
-from headrace.model.event import SourceResolved
+from headrace.errors import InvalidInput, StepFailed, TooLarge, found
+from headrace.model.diagnostic import Failure, FailureReason
+from headrace.model.event import BuildWarning, SourceResolved
 from headrace.model.ids import new_id
 from headrace.model.plan import StepId
 from headrace.model.project import Project
@@ -51,8 +52,20 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
     await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
     await asyncio.to_thread(into.mkdir, parents=True)
     seconds = ctx.project.settings.limits.clone_seconds or ctx.services.settings.clone_seconds
-    fetched = await ctx.services.sources[source.kind].fetch(source, into, seconds=seconds)
-    return await add_version(ctx.services, ctx.project, fetched)
+    try:
+        fetched = await ctx.services.sources[source.kind].fetch(source, into, seconds=seconds)
+        for note in fetched.notes:
+            ctx.record(BuildWarning(build_id=ctx.build.id, step=StepId.SOURCE, code="source.note", message=note))
+        return await add_version(ctx.services, ctx.project, fetched)
+    except (InvalidInput, TooLarge) as exc:
+        raise StepFailed(_refused(exc)) from exc
+
+
+def _refused(exc: InvalidInput | TooLarge) -> Failure:
+    """What is wrong with the user's source is a result of the build, like any other mistake in it."""
+    too_large = isinstance(exc, TooLarge)
+    reason = FailureReason.SOURCE_TOO_LARGE if too_large else FailureReason.SOURCE_FORBIDDEN
+    return Failure(reason=reason, step=StepId.SOURCE, message=f"{exc.exact_code}: {exc.message}", hint=exc.hint)
 
 
 async def add_version(services: Services, project: Project, fetched: Fetched) -> Version:
