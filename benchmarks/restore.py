@@ -48,7 +48,7 @@ from headrace.model.plan import CacheKey, Tool
 from headrace.model.sandbox import WORKING_DIRECTORY
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "react-vite"
-#: The build user's id on this machine, for the time of the mount.
+#: The first of the sandbox's ids on this machine, for the time of the mount.
 FIRST_ID = 200_000
 REGISTRY = os.environ.get("HEADRACE_NPM_REGISTRY", "https://registry.npmjs.org")
 TOOLS = (
@@ -235,7 +235,8 @@ def headrace_restore(case: Case, layers: Layers, source: Path, work: Path) -> tu
         assert found is not None
         pins.enter_context(layers.pin(found.key.digest))
         pinned = time.perf_counter()
-        names = user_namespace_with([IdRange(plan.owner[0], FIRST_ID, 1)], [IdRange(plan.owner[1], FIRST_ID, 1)])
+        users, groups = ([IdRange(id_, plan.build_user, 1), IdRange(FIRST_ID, 0, 1)] for id_ in plan.owner)
+        names = user_namespace_with(users, groups)
         named = time.perf_counter()
         _working_directory(plan, names)
         ended = time.perf_counter()
@@ -252,7 +253,8 @@ def root_plan(lower: tuple[Path, ...], disk: Path) -> RootPlan:
         tools={},
         ca_bundle=None,
         owner=(os.geteuid(), os.getegid()),
-        build_user=FIRST_ID,
+        first_id=FIRST_ID,
+        build_user=FIRST_ID + 1000,
         working_directory=WORKING_DIRECTORY,
         home="/home/builder",
         tmp_bytes=0,
