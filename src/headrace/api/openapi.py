@@ -45,36 +45,19 @@ A change in, a live URL out. Ids are opaque; lists are pages, newest first; erro
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The document, made once. Replaces `FastAPI.openapi`."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=_DESCRIPTION.strip(), routes=app.routes
-        )
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= _more_schemas()
-        # FastAPI's own shape of errors, which nothing here answers with.
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        for path, operations in document["paths"].items():
-            for operation in operations.values():
-                operation.get("responses", {}).pop("422", None)
-                if path.startswith("/api/"):
-                    operation["security"] = [{"token": []}]
-        app.openapi_schema = document
-    return app.openapi_schema
-
-
-def query_parameters(app: FastAPI, operation: str) -> frozenset[str]:
-    """Names of the query parameters that an operation has, by its operation id."""
-    known: dict[str, frozenset[str]] | None = getattr(app.state, "query_parameters", None)
-    if known is None:
-        operations = [found for path in describe(app)["paths"].values() for found in path.values()]
-        known = app.state.query_parameters = {
-            found["operationId"]: frozenset(p["name"] for p in found.get("parameters", []) if p["in"] == "query")
-            for found in operations
-        }
-    return known.get(operation, frozenset())
+    document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION.strip(), routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= _more_schemas()
+    # FastAPI's own shape of errors, which nothing here answers with.
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation.get("responses", {}).pop("422", None)
+            if path.startswith("/api/"):
+                operation["security"] = [{"token": []}]
+    return document
 
 
 def _more_schemas() -> dict[str, Any]:

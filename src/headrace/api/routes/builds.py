@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -15,6 +15,7 @@ from headrace.api.links import OF_BUILD
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.openapi import STREAM_RESPONSE
 from headrace.api.requests import BuildRequest
+from headrace.api.router import router_of
 from headrace.api.views import BuildView, CacheDecisions, ManifestView, Page, build_view
 from headrace.errors import InvalidInput, InvalidSetting, NotFound
 from headrace.model.artifact import Manifest
@@ -24,7 +25,7 @@ from headrace.pipeline.request import cancel_build, request_build
 from headrace.pipeline.services import Services
 from headrace.records import builds, decisions
 
-router = APIRouter(tags=["builds"])
+router = router_of("builds")
 
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,5})\b")
 #: No client gets an answer later than this by `Prefer: wait`.

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from headrace.api.answers import answer, resource
@@ -11,6 +11,7 @@ from headrace.api.body import canonical, json_body, json_request
 from headrace.api.context import Wired
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.requests import PruneRequest
+from headrace.api.router import router_of
 from headrace.api.views import CacheView, LayerView, PruneResult
 from headrace.collect import prune
 from headrace.errors import NotFound
@@ -18,7 +19,7 @@ from headrace.layers.layers import Layer
 from headrace.model.digest import is_digest
 from headrace.pipeline.services import Services
 
-router = APIRouter(tags=["cache"])
+router = router_of("cache")
 
 
 @router.get("/cache", response_model=CacheView)

@@ -2,15 +2,16 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from headrace.api.answers import answer
 from headrace.api.context import Streaming, Wired, find_build
 from headrace.api.log_pages import LogsPage, log_bytes, log_text, logs_page
 from headrace.api.openapi import STREAM_CONTENT
+from headrace.api.router import router_of
 
-router = APIRouter(tags=["events"])
+router = router_of("events")
 
 _PLACE = "Begin behind the event with this `seq`."
 

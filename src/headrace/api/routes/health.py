@@ -4,7 +4,7 @@ import asyncio
 import os
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -12,12 +12,13 @@ from headrace import __version__
 from headrace.api.answers import json_bytes
 from headrace.api.context import Wired
 from headrace.api.metrics import Metrics
+from headrace.api.router import router_of
 from headrace.errors import HeadraceError
 from headrace.pipeline.services import Services
 from headrace.records import builds
 from headrace.records.tables import SCHEMA
 
-router = APIRouter(tags=["health"])
+router = router_of("health", prefix="")
 
 
 class Alive(BaseModel):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import Field, ValidationError
 from starlette.responses import Response
 
@@ -18,6 +18,7 @@ from headrace.api.once import IdempotencyKey, once
 from headrace.api.problems import InvalidRequest
 from headrace.api.project_rules import check_settings, check_source
 from headrace.api.requests import NewProject, ProjectChange
+from headrace.api.router import router_of
 from headrace.api.views import Page, ProjectView, project_view
 from headrace.errors import Conflict, found
 from headrace.model.ids import new_id
@@ -26,7 +27,7 @@ from headrace.pipeline.request import cancel_build
 from headrace.pipeline.services import Services
 from headrace.records import builds, deployments, projects
 
-router = APIRouter(tags=["projects"])
+router = router_of("projects")
 
 #: How long the deletion of a busy project waits for its builds to end.
 _CANCEL_SECONDS = 10.0

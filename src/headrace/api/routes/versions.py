@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from headrace.api.answers import Paging, answer, page, resource
@@ -10,6 +10,7 @@ from headrace.api.body import refuse_other_types
 from headrace.api.context import WORKSPACE, Wired, find_project
 from headrace.api.links import OF_VERSION
 from headrace.api.once import IdempotencyKey, once
+from headrace.api.router import router_of
 from headrace.api.uploads import MEDIA_TYPES, received
 from headrace.api.views import Page, VersionView
 from headrace.errors import found
@@ -21,7 +22,7 @@ from headrace.records import versions
 from headrace.tree import load_tree
 from headrace.treediff import compare_trees, unified_diff_text
 
-router = APIRouter(tags=["versions"])
+router = router_of("versions")
 
 _ARCHIVE = {"schema": {"type": "string", "format": "binary"}}
 
