@@ -46,6 +46,28 @@ class Cgroup:
         self.path = path
         self._mounts = cgroup_mounts() if mounts is None else mounts
 
+    def make(self, memory_bytes: int, pids: int) -> bool:
+        """Make the group for processes that no runtime puts into one. False where this user may not."""
+        for mount in self._mounts:
+            directory = Path(mount.path + self.path)
+            with suppress(OSError):
+                directory.mkdir(parents=True, exist_ok=True)
+                for parent in () if mount.controllers else reversed(directory.parents):
+                    with suppress(OSError):
+                        (parent / "cgroup.subtree_control").write_text("+memory +pids")
+            limits = {"memory.max": memory_bytes, "memory.limit_in_bytes": memory_bytes, "pids.max": pids}
+            for name, value in limits.items():
+                with suppress(OSError):
+                    if (directory / name).exists():
+                        (directory / name).write_text(str(value))
+        return any(Path(directory, "cgroup.procs").exists() for directory in self._directories())
+
+    def join(self) -> None:
+        """Put the calling process in."""
+        for directory in self._directories():
+            with suppress(OSError):
+                Path(directory, "cgroup.procs").write_text("0")
+
     def processes(self) -> set[int]:
         """Everything in the group and in groups below it, by process id."""
         pids: set[int] = set()
@@ -73,7 +95,7 @@ class Cgroup:
         for directory in self._directories():
             for folder, _, _ in os.walk(directory, topdown=False):
                 with suppress(OSError):
-                    os.rmdir(folder)
+                    Path(folder).rmdir()
         return not self._directories()
 
     def usage(self) -> Usage:
@@ -115,7 +137,7 @@ class Cgroup:
         return ""
 
     def _directories(self) -> list[str]:
-        return [found for mount in self._mounts if os.path.isdir(found := mount.path + self.path)]
+        return [found for mount in self._mounts if Path(found := mount.path + self.path).is_dir()]
 
     def _kill_at_once(self) -> None:
         """Version 2 kills a whole group in one go; version 1 needs the loop."""

@@ -6,13 +6,16 @@ Standard library only: the supervisor uses it.
 
 import json
 import os
+import resource
+import select
 import signal
 import socket
-from collections.abc import Sequence
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
+from headrace import linux
 from headrace.executor._cgroup import Cgroup, Usage
 from headrace.executor._instructions import ContainerPlan, ProcessPlan
 from headrace.executor._mounts import make_root
@@ -20,6 +23,7 @@ from headrace.executor._runtime import ContainerFailed, container_pid, run_argv,
 
 #: A runtime that takes longer is broken.
 _START_SECONDS = 60
+_KILL_SECONDS = 2.0
 
 
 class Leader(NamedTuple):
@@ -96,42 +100,28 @@ class ContainerEngine:
 
 
 class ProcessEngine:
-    """No isolation. Orphans come to this process, which has adopted them, so that all of them can be found."""
+    """
+    No isolation. What the command starts is found by its control group, and where there is none, by descent: orphans
+    become children of this process, which has adopted them.
+    """
 
     def __init__(self, plan: ProcessPlan) -> None:
         self._plan = plan
-        self._spared: set[int] = set()
-
-    def spare(self, pid: int) -> None:
-        """Keep a child of this process that belongs to it, not to the command."""
-        self._spared.add(pid)
+        self._cgroup = Cgroup(plan.cgroup)
 
     def start(self, stdout: int, stderr: int) -> Leader:
-        plan = self._plan
+        self._cgroup.make(self._plan.memory_bytes, self._plan.pids)
         pid = os.fork()
         if pid == 0:
-            try:
-                os.setsid()
-                nothing = os.open("/dev/null", os.O_RDONLY)
-                for number, descriptor in enumerate((nothing, stdout, stderr)):
-                    os.dup2(descriptor, number)
-                os.chdir(plan.directory)
-                os.execvpe(plan.argv[0], plan.argv, plan.env)
-            except OSError as exc:
-                os.write(2, f"{plan.argv[0]}: {exc.strerror}\n".encode())
-                os._exit(126 if isinstance(exc, PermissionError) else 127)
-            finally:
-                os._exit(127)
+            self._become_command(stdout, stderr)
         return Leader(pid, os.pidfd_open(pid), None)
 
     def others(self) -> int:
-        return len(self._descendants())
+        return len(self._all())
 
     def kill(self, leader: Leader) -> None:
-        import time
-
-        end = time.monotonic() + 2
-        while (pids := self._descendants()) and time.monotonic() < end:
+        end = time.monotonic() + _KILL_SECONDS
+        while (pids := self._all()) and time.monotonic() < end:
             for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -139,33 +129,63 @@ class ProcessEngine:
             time.sleep(0.005)
 
     def usage(self) -> Usage:
-        import resource
-
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return Usage(peak_memory_bytes=used.ru_maxrss * 1024, cpu_seconds=used.ru_utime + used.ru_stime)
+        seen = self._cgroup.usage()
+        if seen.peak_memory_bytes is None:
+            seen = seen._replace(peak_memory_bytes=used.ru_maxrss * 1024)
+        return seen if seen.cpu_seconds is not None else seen._replace(cpu_seconds=used.ru_utime + used.ru_stime)
 
     def out_of_memory(self) -> bool:
-        return False
+        return self._cgroup.out_of_memory()
 
     def clean(self) -> None:
-        pass
+        self._cgroup.kill()
+        self._cgroup.remove()
 
-    def _descendants(self) -> Sequence[int]:
-        """Living processes below this one, without those that are only waited for."""
-        children: dict[int, list[int]] = {}
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                with suppress(OSError):
-                    state, parent = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()[:2]
-                    if state != "Z":
-                        children.setdefault(int(parent), []).append(int(name))
-        found: list[int] = []
-        waiting = [os.getpid()]
-        while waiting:
-            below = [pid for pid in children.get(waiting.pop(), []) if pid not in self._spared]
-            found += below
-            waiting += below
-        return found
+    def _become_command(self, stdout: int, stderr: int) -> NoReturn:
+        plan = self._plan
+        try:
+            os.setsid()
+            linux.die_with_parent(signal.SIGKILL)
+            self._cgroup.join()
+            for ours in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM):
+                signal.signal(ours, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (plan.file_bytes, plan.file_bytes))
+            nothing = os.open("/dev/null", os.O_RDONLY)
+            for number, descriptor in enumerate((nothing, stdout, stderr)):
+                os.dup2(descriptor, number)
+            os.chdir(plan.directory)
+            os.execvpe(plan.argv[0], plan.argv, plan.env)  # noqa: S606 - an argument list, no shell
+        except FileNotFoundError as exc:
+            os.write(2, f"{plan.argv[0]}: {exc.strerror}\n".encode())
+            os._exit(127)
+        except OSError as exc:
+            os.write(2, f"{plan.argv[0]}: {exc.strerror}\n".encode())
+            os._exit(126)
+        finally:
+            os._exit(127)
+
+    def _all(self) -> set[int]:
+        """What is alive of the command: in its group, or below this process."""
+        return self._cgroup.processes() | _descendants()
+
+
+def _descendants() -> set[int]:
+    """Living processes below this one, without those that are only waited for."""
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError):
+                state, parent = Path(entry.path, "stat").read_text().rpartition(")")[2].split()[:2]
+                if state != "Z":
+                    children.setdefault(int(parent), []).append(int(entry.name))
+    found: set[int] = set()
+    waiting = [os.getpid()]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found.update(below)
+        waiting += below
+    return found
 
 
 def _reap(keep: int) -> None:
@@ -182,8 +202,6 @@ def _reap(keep: int) -> None:
 
 def _wait_for(pid: int, seconds: float) -> int:
     """The exit code of a child; it is killed when it takes too long."""
-    import select
-
     descriptor = os.pidfd_open(pid)
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)

@@ -39,7 +39,12 @@ class ProcessPlan:
     argv: list[str]
     env: dict[str, str]
     directory: str
+    #: Made when this user may.
     cgroup: str
+    memory_bytes: int
+    pids: int
+    #: What one file may grow to.
+    file_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from headrace.errors import ExecutorUnavailable
 from headrace.executor import _spec
 from headrace.executor._base_system import base_system_name, provide_base_system
-from headrace.executor._cgroup import Cgroup
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import ContainerPlan, EgressPlan, Instructions
 from headrace.executor._mounts import NETWORK, ROOT, STAGE, RootPlan
 from headrace.executor._runtime import Runtime
-from headrace.executor._supervised import SupervisedSandbox, discard_directory, make_sandbox, sandboxes
+from headrace.executor._sandbox_directory import SandboxDirectory, existing, make_directory
+from headrace.executor._supervised import SupervisedSandbox
 from headrace.model.limits import NetworkPhase
 from headrace.model.sandbox import WORKING_DIRECTORY, Finding, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
@@ -38,39 +38,30 @@ class OciExecutor:
     isolated: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
+        self.base_system = base_system_name()
         self._settings = settings
         self._root = settings.data_dir / "sandboxes"
         self._spawner = Spawner()
         self._ready: asyncio.Task[tuple[Path, Runtime]] | None = None
 
-    @property
-    def base_system(self) -> str:
-        """What the sandbox's base system is made of: part of cache keys."""
-        return base_system_name()
-
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         base, runtime = await asyncio.to_thread(self._prepare)
-        directory, about = await asyncio.to_thread(make_sandbox, self._root, spec, lambda: self._about(spec))
-        first_id = int(str(about["first_id"]))
+        directory = SandboxDirectory(self._root / spec.id, _CGROUPS)
+        kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": self._free_ids()})
 
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
-            return self._instructions(spec, command, place, log, base, runtime, first_id)
+            return self._instructions(spec, command, place, log, base, runtime, kept["first_id"])
 
-        return SupervisedSandbox(spec, directory, self._spawner, plan, f"{_CGROUPS}/{spec.id}")
+        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers)
 
     async def existing(self) -> Sequence[str]:
-        return await asyncio.to_thread(sandboxes, self._root)
+        return await asyncio.to_thread(existing, self._root)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(discard_directory, self._root / sandbox_id, self._end)
+        await asyncio.to_thread(SandboxDirectory(self._root / sandbox_id, _CGROUPS).remove)
 
     async def examine(self) -> Sequence[Finding]:
         return ()
-
-    def _end(self, directory: Path) -> None:
-        group = Cgroup(f"{_CGROUPS}/{directory.name}")
-        group.kill()
-        group.remove()
 
     def _prepare(self) -> tuple[Path, Runtime]:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,14 +74,16 @@ class OciExecutor:
                 return Runtime(Path(kind).name, path)
         raise ExecutorUnavailable("no OCI runtime was found", hint="apt-get install -y crun")
 
-    def _about(self, spec: SandboxSpec) -> dict[str, object]:
+    def _free_ids(self) -> int:
+        """The first of the ids of a new sandbox, which no other has."""
         taken = set()
-        for name in sandboxes(self._root):
+        for name in existing(self._root):
             with suppress(OSError, ValueError, KeyError):
                 taken.add(json.loads((self._root / name / "sandbox.json").read_bytes())["first_id"])
-        # Far above the ids of people and services; at random, so that two data directories rarely meet.
-        first = next(n for n in iter(lambda: random.randrange(16, 32_000) * _spec.IDS, None) if n not in taken)  # noqa: S311
-        return {"spec": spec.model_dump(mode="json"), "first_id": first}
+        # Far above the ids of people and services; at random, so that two data directories hardly ever meet.
+        while (first := random.randrange(16, 32_000) * _spec.IDS) in taken:  # noqa: S311 - any number will do
+            pass
+        return first
 
     def _instructions(
         self,

@@ -1,0 +1,143 @@
+"""
+A sandbox on the disk. Everything about it is below its directory, so that any process can find it, end it, remove it.
+
+    sandbox.json         what its maker decided, such as its ids
+    disk/upper, home     what commands write; owned by the service on the disk
+    disk/work, empty     for the overlay
+    commands/<index>/    see `_instructions`
+    state/               of the runtime
+    readers              locked by those who read the sandbox's tree
+"""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from headrace.disk import locked, remove_tree
+from headrace.errors import ExecutorUnavailable
+from headrace.executor._cgroup import Cgroup
+from headrace.executor._follow import end_supervisor, has_ended, has_started, seconds_since_start
+from headrace.executor._instructions import write_aside
+from headrace.model.sandbox import CommandResult, KillReason
+
+#: A supervisor ends a command within 2 s of the wish; after this time it is ended itself.
+_KILL_SECONDS = 2.0
+
+_PARTS = ("disk/upper", "disk/home", "disk/work", "disk/empty", "commands", "state")
+
+
+class SandboxDirectory:
+    def __init__(self, path: Path, cgroup: str) -> None:
+        self.path = path
+        self.upper = path / "disk" / "upper"
+        self._cgroup = Cgroup(f"{cgroup}/{path.name}")
+
+    def command(self, index: int) -> Path:
+        return self.path / "commands" / str(index)
+
+    def kill(self, reason: KillReason) -> None:
+        """End what runs, and the supervisor too when it doesn't obey. Blocks for some seconds at most."""
+        for command in self._unfinished():
+            end_supervisor(command, reason, _KILL_SECONDS)
+            if has_started(command) and not has_ended(command):
+                self.bury(command)
+
+    def bury(self, command: Path) -> None:
+        """The supervisor of `command` was killed. What it left behind goes, and the command gets an end."""
+        seconds = seconds_since_start(command)
+        self._cgroup.kill(_KILL_SECONDS)
+        self._cgroup.remove()
+        result = CommandResult(killed_by=KillReason.LOST, seconds=seconds)
+        with suppress(FileNotFoundError):  # the sandbox was removed meanwhile
+            if not has_ended(command):
+                write_aside(command / "exit.json", result.model_dump_json().encode())
+
+    def remove(self) -> None:
+        """Kill what runs and remove everything. Safe to repeat, and to be done by two at once."""
+        self.kill(KillReason.CANCELLED)
+        self._cgroup.kill(_KILL_SECONDS)
+        self._cgroup.remove()
+        # The name is free at once; deleting takes its time.
+        with suppress(FileNotFoundError):
+            self.path.rename(self.path.with_name(f".removed-{secrets.token_hex(6)}"))
+        _empty_trash(self.path.parent)
+
+    def hold(self, tree: int) -> None:
+        """Keep the sandbox's files until the descriptor `tree` is closed, also after `remove`."""
+        lock = os.open(self.path / "readers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        about = os.fstat(tree)
+        _readers.append(_Reader(tree, about.st_dev, about.st_ino, lock))
+
+    def _unfinished(self) -> Iterator[Path]:
+        with suppress(FileNotFoundError):
+            yield from [path for path in (self.path / "commands").iterdir() if not has_ended(path)]
+
+
+class _Reader(NamedTuple):
+    """A descriptor that was given away. Its owner closes it without a word, so it is looked at now and then."""
+
+    tree: int
+    device: int
+    inode: int
+    lock: int
+
+    def is_open(self) -> bool:
+        try:
+            about = os.fstat(self.tree)
+        except OSError:
+            return False
+        # The number may be another file's by now.
+        return (about.st_dev, about.st_ino) == (self.device, self.inode)
+
+
+_readers: list[_Reader] = []
+
+
+def _empty_trash(root: Path) -> None:
+    """Delete what was set aside, except what somebody still reads: that goes with a later sandbox."""
+    for reader in [reader for reader in _readers if not reader.is_open()]:
+        _readers.remove(reader)
+        os.close(reader.lock)
+    for entry in root.glob(".removed-*"):
+        with suppress(FileNotFoundError), locked(entry / "readers") as unread:
+            if unread:
+                remove_tree(entry)
+
+
+def make_directory(path: Path, fill: Callable[[Path], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """
+    Make the sandbox's directory, with what `fill` puts into it; what `fill` says is kept. Where there is one already, what
+    was kept then.
+    """
+    if "/" in path.name or path.name.startswith("."):
+        raise ExecutorUnavailable(f"{path.name!r} can't be the name of a sandbox")
+    with suppress(FileNotFoundError):
+        return _kept(path)
+    aside = path.with_name(f".making-{secrets.token_hex(6)}")
+    try:
+        for name in _PARTS:
+            (aside / name).mkdir(parents=True)
+        (aside / "sandbox.json").write_text(json.dumps(fill(aside)))
+        with suppress(OSError):  # somebody else has made it meanwhile
+            aside.rename(path)
+        return _kept(path)
+    finally:
+        remove_tree(aside)
+
+
+def existing(root: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def _kept(path: Path) -> Mapping[str, Any]:
+    kept: Mapping[str, Any] = json.loads((path / "sandbox.json").read_bytes())
+    return kept

@@ -1,0 +1,68 @@
+"""What commands wrote: reading it together with the layers below, and taking parts of it away."""
+
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from headrace import linux
+
+
+def open_layers(layers: Sequence[Path]) -> int:
+    """A directory descriptor that shows the layers over each other, the topmost first. Nothing is mounted anywhere."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    if len(layers) == 1:
+        return os.open(layers[0], flags)
+    descriptors = [os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for layer in layers]
+    try:
+        # By descriptor: a path may be too long for an option, or hold a character that separates layers.
+        lower = ":".join(f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
+        merged = linux.new_mount("overlay", [("lowerdir", lower)], linux.MOUNT_ATTR_RDONLY)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    try:
+        return os.open(".", flags, dir_fd=merged)
+    finally:
+        os.close(merged)
+
+
+def take(top: Path, path: str, into: Path) -> bool:
+    """
+    Move the directory or file `path` below `top` to `into`. False when it isn't there. Follows no link: what a command made
+    can't lead to another place.
+    """
+    parent, _, name = path.strip("/").rpartition("/")
+    root = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        beneath = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
+        directory = linux.open_beneath(root, parent or ".", os.O_PATH | os.O_DIRECTORY, resolve=beneath)
+    except OSError:
+        return False
+    finally:
+        os.close(root)
+    try:
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+        if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            return False
+        _move(name, directory, into)
+    except FileNotFoundError:
+        return False
+    finally:
+        os.close(directory)
+    # An overlay's note that nothing below shines through: as a layer of its own, it would hide the layers below.
+    with suppress(OSError):
+        os.removexattr(into, "trusted.overlay.opaque", follow_symlinks=False)
+    return True
+
+
+def _move(name: str, directory: int, into: Path) -> None:
+    try:
+        os.rename(name, into, src_dir_fd=directory)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        # Another file system.
+        shutil.move(f"/proc/self/fd/{directory}/{name}", into)

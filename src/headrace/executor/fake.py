@@ -1,0 +1,231 @@
+"""
+An executor for tests that starts no process: what a command does is scripted by the name of its program. It obeys the
+contract in all that callers can see: files, log, limits, kill, attaching, closing.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from headrace.disk import remove_tree
+from headrace.errors import ExecutorUnavailable
+from headrace.eventfile import EventFile
+from headrace.executor._output import Output
+from headrace.executor._sandbox_directory import existing
+from headrace.executor._written import take
+from headrace.model.sandbox import (
+    WORKING_DIRECTORY,
+    CommandResult,
+    Finding,
+    KillReason,
+    OutputReceipt,
+    SandboxCommand,
+    SandboxSpec,
+)
+from headrace.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """What a scripted command does: prints, writes and removes files in its directory, takes its time, ends."""
+
+    stdout: bytes = b""
+    stderr: bytes = b""
+    writes: Mapping[str, bytes] = field(default_factory=dict)
+    removes: Sequence[str] = ()
+    seconds: float = 0
+    exit_code: int = 0
+    #: As if a limit had been met.
+    killed_by: KillReason | None = None
+    background: int = 0
+
+
+#: A scripted command that looks at what it was given: the command, and its working directory.
+Script = Callable[[SandboxCommand, Path], Act]
+
+
+class FakeExecutor:
+    """Implements `Executor`. Executors with the same data directory see the same sandboxes, in one process."""
+
+    name: ClassVar[str] = "fake"
+    #: Tests put it where a real one would be.
+    isolated: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings, acts: Mapping[str, Act | Script] | None = None) -> None:
+        self.base_system = "fake"
+        #: By program. What isn't here is not found, and exits with 127.
+        self.acts: dict[str, Act | Script] = dict(acts or {})
+        #: Every command that was started, in order.
+        self.started: list[SandboxCommand] = []
+        self._root = settings.data_dir / "fakes"
+
+    @property
+    def open_now(self) -> int:
+        """Sandboxes that are open. Zero at the end of a test that cleans up."""
+        return len(existing(self._root))
+
+    async def open(self, spec: SandboxSpec) -> "FakeSandbox":
+        directory = self._root / spec.id
+        if not directory.is_dir():
+            _running[directory] = {}
+            for layer in reversed(spec.layers):
+                shutil.copytree(layer, directory / "below", symlinks=True, dirs_exist_ok=True)
+            for part in ("below", "top"):
+                (directory / part).mkdir(parents=True, exist_ok=True)
+        return FakeSandbox(spec, directory, self)
+
+    async def existing(self) -> Sequence[str]:
+        return existing(self._root)
+
+    async def discard(self, sandbox_id: str) -> None:
+        await _close(self._root / sandbox_id)
+
+    async def examine(self) -> Sequence[Finding]:
+        return [Finding(subject="executor", status="ok", detail="nothing is run: commands are scripted")]
+
+
+class FakeSandbox:
+    """Implements `Sandbox`."""
+
+    def __init__(self, spec: SandboxSpec, directory: Path, executor: FakeExecutor) -> None:
+        self.spec = spec
+        self._directory = directory
+        self._executor = executor
+
+    async def run(self, command: SandboxCommand, log: Path) -> CommandResult:
+        if not self._directory.is_dir():
+            raise ExecutorUnavailable(f"the sandbox {self.spec.id} is closed")
+        commands = _running[self._directory]
+        if command.index not in commands:
+            self._executor.started.append(command)
+            commands[command.index] = _Command(self.spec, command, self._directory, log, self._executor.acts)
+        # The command goes on when its follower is cancelled.
+        return await asyncio.shield(commands[command.index].task)
+
+    async def kill(self, reason: KillReason) -> None:
+        await _kill(self._directory, reason)
+
+    def open_tree(self) -> int:
+        merged = self._directory / f"merged-{time.monotonic_ns()}"
+        _merge(self._directory, merged)
+        return os.open(merged, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def take(self, path: str, into: Path) -> bool:
+        return take(self._directory / "top", path, into)
+
+    async def close(self) -> None:
+        await _close(self._directory)
+
+
+class _Command:
+    """One that was started. It survives whoever started it, as long as the process lives."""
+
+    def __init__(
+        self, spec: SandboxSpec, command: SandboxCommand, directory: Path, log: Path, acts: Mapping[str, Act | Script]
+    ) -> None:
+        self._command = command
+        self._directory = directory
+        self._acts = acts
+        self._output = Output(
+            EventFile(log), build_id=spec.build_id, step=command.step, log_bytes=command.limits.log_bytes
+        )
+        self._killed_by: asyncio.Future[KillReason] = asyncio.get_running_loop().create_future()
+        self.task = asyncio.create_task(self._run())
+
+    def kill(self, reason: KillReason) -> None:
+        if not self._killed_by.done():
+            self._killed_by.set_result(reason)
+
+    async def _run(self) -> CommandResult:
+        began = time.monotonic()
+        act = self._act()
+        self._output.feed("stdout", act.stdout)
+        self._output.feed("stderr", act.stderr)
+        self._apply(act)
+        killed_by = await self._wait(act) or self._limit(act)
+        self._output.close()
+        return CommandResult(
+            exit_code=None if killed_by else act.exit_code,
+            killed_by=killed_by,
+            seconds=time.monotonic() - began,
+            background_killed=act.background,
+            output=OutputReceipt.model_validate(self._output.receipt()),
+        )
+
+    def _act(self) -> Act:
+        program = self._command.argv[0]
+        act = self._acts.get(program) or Act(stderr=f"{program}: not found\n".encode(), exit_code=127)
+        if isinstance(act, Act):
+            return act
+        merged = self._directory / f"merged-{time.monotonic_ns()}"
+        _merge(self._directory, merged)
+        try:
+            return act(self._command, merged / self._inside())
+        finally:
+            remove_tree(merged)
+
+    async def _wait(self, act: Act) -> KillReason | None:
+        limits = self._command.limits
+        for until, warn in ((limits.seconds * limits.soft_fraction, True), (limits.seconds, False)):
+            so_far = 0 if warn else limits.seconds * limits.soft_fraction
+            with suppress(TimeoutError):
+                wait = max(0.0, min(act.seconds, until) - so_far)
+                return await asyncio.wait_for(asyncio.shield(self._killed_by), wait)
+            if warn and act.seconds > until:
+                self._output.fact("build.warning", code="limit.time_soon", message=f"{until:g} s have passed")
+        return None
+
+    def _limit(self, act: Act) -> KillReason | None:
+        if act.seconds > self._command.limits.seconds:
+            return KillReason.TIMEOUT
+        if sum(map(len, act.writes.values())) > self._command.limits.disk_bytes:
+            return KillReason.DISK
+        return act.killed_by
+
+    def _apply(self, act: Act) -> None:
+        top = self._directory / "top" / self._inside()
+        for name, data in act.writes.items():
+            path = top / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        for name in act.removes:
+            remove_tree(top / name)
+            remove_tree(self._directory / "below" / self._inside() / name)
+
+    def _inside(self) -> PurePosixPath:
+        return PurePosixPath(self._command.directory).relative_to(WORKING_DIRECTORY)
+
+
+#: Commands of open sandboxes, by directory and index.
+_running: dict[Path, dict[int, _Command]] = {}
+
+
+async def _kill(directory: Path, reason: KillReason) -> None:
+    commands = list(_running.get(directory, {}).values())
+    for command in commands:
+        command.kill(reason)
+    for command in commands:
+        await asyncio.wait([command.task])
+
+
+async def _close(directory: Path) -> None:
+    await _kill(directory, KillReason.CANCELLED)
+    _running.pop(directory, None)
+    for part in ("below", "top"):
+        remove_tree(directory / part)
+    # A tree that is open stays readable: its names go, its owner has a copy of its own.
+    with suppress(FileNotFoundError):
+        for merged in directory.glob("merged-*"):
+            merged.rename(directory.with_name(f".{merged.name}"))
+    remove_tree(directory)
+
+
+def _merge(directory: Path, into: Path) -> None:
+    for part in ("below", "top"):
+        shutil.copytree(directory / part, into, symlinks=True, dirs_exist_ok=True)

@@ -1,0 +1,107 @@
+"""
+No isolation: commands run with the rights of this process, and reach whatever it reaches. For code that you trust, on
+machines without a runtime. What a sandbox gives and this can't: limits of the network, of processors and of the disk
+(files are limited one by one), and a file system of its own. Memory and processes are limited where control groups allow.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+import structlog
+
+from headrace.executor._follow import Spawner
+from headrace.executor._instructions import Instructions, ProcessPlan
+from headrace.executor._sandbox_directory import SandboxDirectory, existing, make_directory
+from headrace.executor._supervised import SupervisedSandbox
+from headrace.model.sandbox import WORKING_DIRECTORY, Finding, SandboxCommand, SandboxSpec
+from headrace.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_CGROUPS = "/headrace-process"
+_SEARCH = "/usr/local/bin:/usr/bin:/bin"
+#: What a process needs to trust the same authorities as the service.
+_PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO")
+
+
+class ProcessExecutor:
+    """Implements `Executor`."""
+
+    name: ClassVar[str] = "process"
+    isolated: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings) -> None:
+        machine = os.uname()
+        self.base_system = f"this-machine-{machine.nodename}-{machine.machine}"
+        self._root = settings.data_dir / "processes"
+        self._spawner = Spawner()
+
+    async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
+        _log.warning("no isolation: this build runs with all rights of the service", build=spec.build_id)
+        directory = SandboxDirectory(self._root / spec.id, _CGROUPS)
+        await asyncio.to_thread(self._make, spec, directory.path)
+
+        def plan(command: SandboxCommand, _: Path, log: Path) -> Instructions:
+            return _instructions(spec, command, directory.path, log)
+
+        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=())
+
+    async def existing(self) -> Sequence[str]:
+        return await asyncio.to_thread(existing, self._root)
+
+    async def discard(self, sandbox_id: str) -> None:
+        await asyncio.to_thread(SandboxDirectory(self._root / sandbox_id, _CGROUPS).remove)
+
+    async def examine(self) -> Sequence[Finding]:
+        detail = "commands run with all rights of the service: only for code that you trust"
+        return [Finding(subject="isolation", status="warning", detail=detail, fix="HEADRACE_EXECUTOR=oci")]
+
+    def _make(self, spec: SandboxSpec, directory: Path) -> None:
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(directory, lambda aside: _copy_layers(spec.layers, aside / "disk" / "upper"))
+
+
+def _copy_layers(layers: Sequence[Path], into: Path) -> dict[str, object]:
+    """Copies, because nothing here keeps a command from writing to what it is given."""
+    for layer in reversed(layers):
+        shutil.copytree(layer, into, symlinks=True, dirs_exist_ok=True)
+    return {}
+
+
+def _inside(spec: SandboxSpec, directory: Path, path: str) -> str:
+    """Where a path of the sandbox lies on this machine."""
+    places = [(WORKING_DIRECTORY, directory / "disk" / "upper"), *((m.target, m.source) for m in spec.mounts)]
+    for target, source in places:
+        if PurePosixPath(path).is_relative_to(target):
+            return str(source / PurePosixPath(path).relative_to(target))
+    return path
+
+
+def _instructions(spec: SandboxSpec, command: SandboxCommand, directory: Path, log: Path) -> Instructions:
+    disk, limits = directory / "disk", command.limits
+    own = {"HOME": str(disk / "home"), "PATH": _SEARCH, "USER": "builder", "LOGNAME": "builder"}
+    env = own | {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | command.env
+    env["PATH"] = ":".join(_inside(spec, directory, part) for part in env["PATH"].split(":"))
+    return Instructions(
+        build_id=spec.build_id,
+        step=command.step,
+        log=str(log),
+        seconds=limits.seconds,
+        soft_seconds=limits.seconds * limits.soft_fraction,
+        log_bytes=limits.log_bytes,
+        disk_bytes=limits.disk_bytes,
+        watched=[str(disk / "upper"), str(disk / "home")],
+        process=ProcessPlan(
+            argv=[_inside(spec, directory, command.argv[0]), *command.argv[1:]],
+            env=env,
+            directory=_inside(spec, directory, command.directory),
+            cgroup=f"{_CGROUPS}/{spec.id}",
+            memory_bytes=limits.memory_bytes,
+            pids=limits.pids,
+            file_bytes=limits.disk_bytes,
+        ),
+    )
