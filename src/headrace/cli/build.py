@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headrace.model.build import Build, BuildOptions
     from headrace.model.event import Event
     from headrace.model.version import DirectorySource, GitSource
+    from headrace.pipeline.here import OnEvent
 
 
 @click.command()
@@ -99,10 +100,10 @@ async def _build(
         return build
 
 
-def _tell(shown: "Progress", events: IO[bytes] | None) -> "Callable[[Event], None]":
-    def tell(event: "Event") -> None:
+def _tell(shown: "Progress", events: IO[bytes] | None) -> "OnEvent":
+    def tell(event: "Event", line: bytes) -> None:
         if events:
-            events.write(event.model_dump_json(exclude_none=True).encode() + b"\n")
+            events.write(line + b"\n")
             events.flush()
         shown.show(event)
 

@@ -18,8 +18,8 @@ from headrace.pipeline.source import add_version
 from headrace.pipeline.work import Worker
 from headrace.records import projects
 
-#: Called with every event of the build, in order.
-OnEvent = Callable[[Event], None]
+#: Called with every event of the build, in order, and with its line as it is stored.
+OnEvent = Callable[[Event, bytes], None]
 
 
 async def build_here(
@@ -82,4 +82,4 @@ async def _follow(services: Services, build: Build, on_event: OnEvent | None) ->
         *lines, rest = (rest + piece).split(b"\n")
         if on_event:
             for line in lines:
-                on_event(EVENT.validate_python(orjson.loads(line)))
+                on_event(EVENT.validate_python(orjson.loads(line)), line)
