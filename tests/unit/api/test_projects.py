@@ -89,6 +89,12 @@ async def test_equal_names_get_different_slugs(api: httpx2.AsyncClient) -> None:
             "source.credential_in_url",
             "/source/url",
         ),
+        ({"source": {"kind": "version", "version": "ver_x"}}, "source.version_unknown", "/source/version"),
+        (
+            {"source": {"kind": "version", "version": "ver_01m7xpeyhy9gptce7gk34taj0d"}},
+            "source.version_unknown",
+            "/source/version",
+        ),
         ({"source": {"kind": "directory", "path": "relative"}}, "source.path_invalid", "/source/path"),
     ],
 )

@@ -20,12 +20,13 @@ from headrace.api.project_rules import check_settings, check_source
 from headrace.api.requests import NewProject, ProjectChange
 from headrace.api.router import router_of
 from headrace.api.views import Page, ProjectView, project_view
-from headrace.errors import Conflict, found
-from headrace.model.ids import new_id
+from headrace.errors import Conflict, InvalidInput, found
+from headrace.model.ids import is_id, new_id
 from headrace.model.project import Project, ProjectSettings, slug_from
+from headrace.model.version import Source, VersionSource
 from headrace.pipeline.request import cancel_build
 from headrace.pipeline.services import Services
-from headrace.records import builds, deployments, projects
+from headrace.records import builds, deployments, projects, versions
 
 router = router_of("projects")
 
@@ -57,6 +58,7 @@ async def create_project(
         if body.source is not None:
             check_source(body.source, services.settings)
         check_settings(body.settings, services.settings)
+        await _check_version(services, body.source)
         async with services.db.write() as c:
             project = Project(
                 id=new_id("prj"),
@@ -97,6 +99,7 @@ async def change_project(
 ) -> Response:
     """Change parts of a project. With `If-Match` only when nobody else has changed it since."""
     await find_project(services, project_id)
+    await _check_version(services, body.source)
     async with services.db.write() as c:
         project = found(await projects.get(c, project_id, workspace=WORKSPACE), project_id)
         refuse_changed(request, project_view(services, project))
@@ -146,6 +149,17 @@ async def _settle(services: Services, endings: Endings, project: Project, *, for
         except Conflict:
             continue  # it has ended by itself just now
     await asyncio.gather(*(endings.wait(build.id, _CANCEL_SECONDS) for build in running))
+
+
+async def _check_version(services: Services, source: Source | None) -> None:
+    """A version of another workspace is as unknown as one that never was."""
+    if not isinstance(source, VersionSource):
+        return
+    async with services.db.read() as c:
+        version = await versions.get(c, source.version, workspace=WORKSPACE) if is_id(source.version) else None
+    if version is None:
+        said = "the source names a version that does not exist"
+        raise InvalidInput(said, code="source.version_unknown", field="/source/version")
 
 
 def _busy() -> Conflict:
