@@ -12,6 +12,7 @@ A sandbox on the disk. Everything about it is below its directory, so that any p
 import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -31,11 +32,24 @@ _KILL_SECONDS = 2.0
 _PARTS = ("disk/upper", "disk/home", "disk/work", "disk/empty", "commands", "state")
 
 
+#: Names of directories, control groups and containers at once.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+def sandbox_path(root: Path, name: str) -> Path:
+    """Where the sandbox `name` is. Raises ExecutorUnavailable for a name that would lead elsewhere."""
+    if not _NAME.fullmatch(name):
+        raise ExecutorUnavailable(f"{name!r} can't be the name of a sandbox")
+    return root / name
+
+
 class SandboxDirectory:
-    def __init__(self, path: Path, cgroup: str) -> None:
-        self.path = path
-        self.upper = path / "disk" / "upper"
-        self._cgroup = Cgroup(f"{cgroup}/{path.name}")
+    """`cgroup` is the group that the groups of all sandboxes of one kind are in."""
+
+    def __init__(self, root: Path, name: str, cgroup: str) -> None:
+        self.path = sandbox_path(root, name)
+        self.upper = self.path / "disk" / "upper"
+        self._cgroup = Cgroup(f"{cgroup}/{name}")
 
     def command(self, index: int) -> Path:
         return self.path / "commands" / str(index)
@@ -115,8 +129,6 @@ def make_directory(path: Path, fill: Callable[[Path], Mapping[str, Any]]) -> Map
     Make the sandbox's directory, with what `fill` puts into it; what `fill` says is kept. Where there is one already, what
     was kept then.
     """
-    if "/" in path.name or path.name.startswith("."):
-        raise ExecutorUnavailable(f"{path.name!r} can't be the name of a sandbox")
     with suppress(FileNotFoundError):
         return _kept(path)
     aside = path.with_name(f".making-{secrets.token_hex(6)}")

@@ -17,7 +17,7 @@ from headrace.disk import remove_tree
 from headrace.errors import ExecutorUnavailable
 from headrace.eventfile import EventFile
 from headrace.executor._output import Output
-from headrace.executor._sandbox_directory import existing
+from headrace.executor._sandbox_directory import existing, sandbox_path
 from headrace.executor._written import take
 from headrace.model.sandbox import (
     WORKING_DIRECTORY,
@@ -71,9 +71,8 @@ class FakeExecutor:
         return len(existing(self._root))
 
     async def open(self, spec: SandboxSpec) -> "FakeSandbox":
-        directory = self._root / spec.id
+        directory = sandbox_path(self._root, spec.id)
         if not directory.is_dir():
-            _running[directory] = {}
             for layer in reversed(spec.layers):
                 shutil.copytree(layer, directory / "below", symlinks=True, dirs_exist_ok=True)
             for part in ("below", "top"):
@@ -84,7 +83,7 @@ class FakeExecutor:
         return existing(self._root)
 
     async def discard(self, sandbox_id: str) -> None:
-        await _close(self._root / sandbox_id)
+        await _close(sandbox_path(self._root, sandbox_id))
 
     async def examine(self) -> Sequence[Finding]:
         return [Finding(subject="executor", status="ok", detail="nothing is run: commands are scripted")]
@@ -101,7 +100,7 @@ class FakeSandbox:
     async def run(self, command: SandboxCommand, log: Path) -> CommandResult:
         if not self._directory.is_dir():
             raise ExecutorUnavailable(f"the sandbox {self.spec.id} is closed")
-        commands = _running[self._directory]
+        commands = _running.setdefault(self._directory, {})
         if command.index not in commands:
             self._executor.started.append(command)
             commands[command.index] = _Command(self.spec, command, self._directory, log, self._executor.acts)

@@ -46,7 +46,7 @@ class OciExecutor:
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         base, runtime = await asyncio.to_thread(self._prepare)
-        directory = SandboxDirectory(self._root / spec.id, _CGROUPS)
+        directory = SandboxDirectory(self._root, spec.id, _CGROUPS)
         kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": self._free_ids()})
 
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
@@ -58,7 +58,7 @@ class OciExecutor:
         return await asyncio.to_thread(existing, self._root)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(SandboxDirectory(self._root / sandbox_id, _CGROUPS).remove)
+        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _CGROUPS).remove)
 
     async def examine(self) -> Sequence[Finding]:
         return ()

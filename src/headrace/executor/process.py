@@ -42,7 +42,7 @@ class ProcessExecutor:
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         _log.warning("no isolation: this build runs with all rights of the service", build=spec.build_id)
-        directory = SandboxDirectory(self._root / spec.id, _CGROUPS)
+        directory = SandboxDirectory(self._root, spec.id, _CGROUPS)
         await asyncio.to_thread(self._make, spec, directory.path)
 
         def plan(command: SandboxCommand, _: Path, log: Path) -> Instructions:
@@ -54,7 +54,7 @@ class ProcessExecutor:
         return await asyncio.to_thread(existing, self._root)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(SandboxDirectory(self._root / sandbox_id, _CGROUPS).remove)
+        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _CGROUPS).remove)
 
     async def examine(self) -> Sequence[Finding]:
         detail = "commands run with all rights of the service: only for code that you trust"

@@ -1,0 +1,166 @@
+"""What the executor suites share: a laboratory with one executor, where scripted and real commands do the same."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.eventfile import EventFile
+from headrace.executor.base import Executor, Sandbox
+from headrace.executor.fake import Act, FakeExecutor, Script
+from headrace.executor.oci import OciExecutor
+from headrace.executor.process import ProcessExecutor
+from headrace.model.limits import Limits
+from headrace.model.plan import StepId
+from headrace.model.sandbox import CommandResult, SandboxCommand, SandboxSpec
+from headrace.settings import Settings
+
+#: Does what an `Act` says, with nothing but Python.
+PERFORM = """
+import json, os, subprocess, sys, time
+act = json.loads(sys.argv[1])
+for path, text in act["writes"].items():
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    open(path, "wb").write(text.encode("latin-1"))
+for path in act["removes"]:
+    os.unlink(path)
+for stream, name in ((sys.stdout, "stdout"), (sys.stderr, "stderr")):
+    stream.buffer.write(act[name].encode("latin-1"))
+    stream.buffer.flush()
+for _ in range(act["background"]):
+    subprocess.Popen(["sleep", "1000"], start_new_session=True)
+time.sleep(act["seconds"])
+sys.exit(act["exit_code"])
+"""
+
+
+class Lab:
+    """One executor over an empty data directory."""
+
+    def __init__(self, kind: str, place: Path, base: Path | None) -> None:
+        self.kind = kind
+        self.place = place
+        self.log = place / "log.ndjson"
+        data = place / "data"
+        data.mkdir(mode=0o700)
+        if base:
+            (data / "base").symlink_to(base)
+        runtime = kind if kind in ("runc", "crun") else None
+        self.settings = Settings(data_dir=data, oci_runtime=runtime)
+        self.executor = self.another_executor()
+        self._index = -1
+
+    @property
+    def real(self) -> bool:
+        return self.kind != "fake"
+
+    @property
+    def isolated(self) -> bool:
+        return self.kind in ("runc", "crun")
+
+    def another_executor(self) -> Executor:
+        if self.kind == "fake":
+            return FakeExecutor(self.settings)
+        return ProcessExecutor(self.settings) if self.kind == "process" else OciExecutor(self.settings)
+
+    def layer(self, name: str, **files: str) -> Path:
+        root = self.place / "layers" / name
+        for path, text in files.items():
+            file = root / path.replace("__", "/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        root.mkdir(parents=True, exist_ok=True)
+        return root
+
+    async def open(self, *layers: Path, name: str = "sbx_1") -> Sandbox:
+        return await self.executor.open(SandboxSpec(id=name, build_id="build_1", layers=layers))
+
+    def command(self, argv: tuple[str, ...], **fields: Any) -> SandboxCommand:
+        self._index += 1
+        limits = Limits(**{"memory_bytes": 512 * 2**20, "seconds": 60, **fields.pop("limits", {})})
+        return SandboxCommand(**{"index": self._index, "step": StepId.BUILD, "argv": argv, "limits": limits, **fields})
+
+    def acting(self, act: Act | None = None, **fields: Any) -> SandboxCommand:
+        """A command that does what `act` says, with a real process or as a script of the fake."""
+        act = act or Act()
+        command = self.command((f"act-{self._index + 1}",), **fields)
+        if isinstance(self.executor, FakeExecutor):
+            self.executor.acts[command.argv[0]] = act
+            return command
+        said = {
+            "writes": {path: data.decode("latin-1") for path, data in act.writes.items()},
+            "removes": list(act.removes),
+            "stdout": act.stdout.decode("latin-1"),
+            "stderr": act.stderr.decode("latin-1"),
+            "background": act.background,
+            "seconds": act.seconds,
+            "exit_code": act.exit_code,
+        }
+        return command.but(argv=("python3", "-c", PERFORM, json.dumps(said)))
+
+    def python(self, source: str, fake: Script, **fields: Any) -> SandboxCommand:
+        """A command that runs Python, or, with the fake, a script that stands for it."""
+        command = self.command((f"python-{self._index + 1}",), **fields)
+        if isinstance(self.executor, FakeExecutor):
+            self.executor.acts[command.argv[0]] = fake
+            return command
+        return command.but(argv=("python3", "-c", source))
+
+    def shell(self, script: str, **fields: Any) -> SandboxCommand:
+        return self.command(("/bin/sh", "-c", script), **fields)
+
+    async def run(self, sandbox: Sandbox, act: Act | None = None, **fields: Any) -> CommandResult:
+        return await sandbox.run(self.acting(act, **fields), self.log)
+
+    async def says(self, sandbox: Sandbox, script: str, **fields: Any) -> str:
+        """What a shell script prints to stdout in a real sandbox."""
+        before = EventFile(self.log).state().last_seq
+        await sandbox.run(self.shell(script, **fields), self.log)
+        return "".join(line["line"] + "\n" for line in self.lines(after=before) if line["stream"] == "stdout")
+
+    def events(self, after: int = 0) -> list[dict[str, Any]]:
+        stored = b"".join(EventFile(self.log).read_from(after))
+        return [json.loads(line) for line in stored.splitlines()]
+
+    def lines(self, after: int = 0) -> list[dict[str, Any]]:
+        return [event for event in self.events(after) if event["type"] == "build.log"]
+
+    def text(self, stream: str = "stdout") -> str:
+        return "\n".join(line["line"] for line in self.lines() if line["stream"] == stream)
+
+    async def until_printed(self, text: str) -> None:
+        while text not in self.text():
+            await asyncio.sleep(0.01)
+
+    async def clean_up(self) -> None:
+        for name in await self.executor.existing():
+            await self.executor.discard(name)
+
+
+@pytest.fixture(scope="session")
+def base_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sandboxes' base system, made once and shared by all data directories of tests on this machine."""
+    kept = os.environ.get("HEADRACE_TEST_PROVISIONS")
+    place = (Path(kept) if kept else tmp_path_factory.getbasetemp().parent / "provisions") / "base"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+@pytest.fixture
+async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Lab]:
+    kind: str = request.param
+    if (
+        kind in ("runc", "crun")
+        and shutil.which(kind, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") is None
+    ):
+        pytest.skip(f"{kind} is not installed")
+    base = request.getfixturevalue("base_system") if kind in ("runc", "crun") else None
+    made = Lab(kind, tmp_path, base)
+    yield made
+    await made.clean_up()
+    assert await made.executor.existing() == []
