@@ -44,6 +44,8 @@ async def keep_collecting(services: Services) -> None:
         await asyncio.sleep(EVERY_SECONDS)
         try:
             removed = await prune(services)
+            for source in services.sources.values():
+                await source.tidy()
             collected = await collect_blobs(services)
             for layers in (services.layers, services.trees, services.tools):
                 await asyncio.to_thread(layers.settle)

@@ -16,6 +16,8 @@ async def run_build_command(ctx: Context, planned: Planned, layer: Layer | None,
     """What the build wrote. `held` keeps the working directory readable until it is closed."""
     async with ctx.step(StepId.BUILD) as step:
         plan = planned.plan
+        # The tree must not be collected while it is mounted.
+        held.enter_context(ctx.services.trees.pin(planned.digest))
         if plan.build is None:
             step.skipped, step.summary = True, "no build command: the files are served as they are"
             return await _opened(planned, held, os.open(planned.directory, os.O_RDONLY | os.O_DIRECTORY))

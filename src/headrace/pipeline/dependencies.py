@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from headrace.layers.layers import Layer
+from headrace.errors import NotFound
+from headrace.layers.layers import Layer, Layers
 from headrace.layers.trees import ensure_tree
 from headrace.model.digest import digest_of
 from headrace.model.event import CacheDecision
@@ -31,18 +32,28 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
         layers, layer = ctx.services.layers, None
         if ctx.build.options.no_cache:
             key = _private(ctx, key)
-            layer = layers.find(key.digest) or await _install(ctx, planned, plan.install, key, step)
+            layer = _pinned(layers, key, pins)
+            if layer is None:
+                await _install(ctx, planned, plan.install, key, step)
             pins.callback(layers.remove, key.digest)
         else:
             # Builds that need the same layer at the same time install it once: the others find it when it is their turn.
             async with layers.turn(key.digest):
-                layer = layers.find(key.digest)
+                layer = _pinned(layers, key, pins)
                 await _decide(ctx, key, layer)
                 if layer is None:
-                    layer = await _install(ctx, planned, plan.install, key, step)
+                    await _install(ctx, planned, plan.install, key, step)
                 else:
                     step.cached, step.summary = True, f"{layer.files} files restored by mount"
-        return pins.enter_context(layers.pin(layer.key.digest))
+        return layer or pins.enter_context(layers.pin(key.digest))
+
+
+def _pinned(layers: Layers, key: CacheKey, pins: AsyncExitStack) -> Layer | None:
+    """The layer, which stays until `pins` is closed; None when it isn't there."""
+    try:
+        return pins.enter_context(layers.pin(key.digest))
+    except NotFound:
+        return None
 
 
 def _private(ctx: Context, key: CacheKey) -> CacheKey:
@@ -78,7 +89,7 @@ async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
     )
 
 
-async def _install(ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step) -> Layer:
+async def _install(ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step) -> None:
     plan = planned.plan
     inputs = await _inputs_only(ctx, planned.tree, install)
     spec = sandbox_spec(ctx, StepId.DEPENDENCIES, install.command, (inputs,), await tool_mounts(ctx, plan.tools))
@@ -91,7 +102,6 @@ async def _install(ctx: Context, planned: Planned, install: Install, key: CacheK
         ctx.services.layers.commit, key, made, made_by=ctx.build.id, seconds=result.seconds, scope=scope(ctx)
     )
     step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed"
-    return layer
 
 
 async def _inputs_only(ctx: Context, tree: Tree, install: Install) -> Path:

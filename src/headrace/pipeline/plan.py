@@ -57,7 +57,7 @@ async def plan_version(services: Services, project: Project, version: Version) -
     if (planned := services.planned.get(asked)) is None:
         tree = await load_tree(services.store, version.tree)
         plan = await asyncio.to_thread(make_plan, DirectoryFiles(layer.path), project.settings, limits)
-        planned = Planned(plan=plan, tree=tree, directory=layer.path)
+        planned = Planned(plan=plan, tree=tree, digest=version.tree, directory=layer.path)
         if len(services.planned) >= _REMEMBERED:
             services.planned.pop(next(iter(services.planned)))
         services.planned[asked] = planned

@@ -1,13 +1,13 @@
 """The order of a build: one line for each stage, each given what the one before it made."""
 
 import asyncio
-import shutil
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
+from headrace.disk import remove_tree
 from headrace.errors import HeadraceError, LeaseLost, StepFailed, found
 from headrace.model.artifact import Artifact
 from headrace.model.build import Build, BuildStatus, receipt_of
@@ -116,7 +116,7 @@ async def _complete(ctx: Context, ended: BuildCompleted) -> Build:
     )
     await ctx.flush(close=True)
     await ctx.close_sandboxes()
-    await asyncio.to_thread(shutil.rmtree, ctx.scratch, ignore_errors=True)
+    await asyncio.to_thread(remove_tree, ctx.scratch)
     return await load_build(ctx)
 
 

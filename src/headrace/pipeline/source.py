@@ -1,10 +1,10 @@
 """Source: a place where code is becomes a version, an immutable tree in the store."""
 
 import asyncio
-import shutil
 from datetime import UTC, datetime
 
-from headrace.errors import InvalidInput, StepFailed, TooLarge, found
+from headrace.disk import remove_tree
+from headrace.errors import Conflict, InvalidInput, StepFailed, TooLarge, found
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.event import BuildWarning, SourceResolved
 from headrace.model.ids import new_id
@@ -49,7 +49,7 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
             return found(await versions.get(c, source.version), source.version)
     into = ctx.scratch / "source"
     # An earlier attempt may have died in the middle of fetching.
-    await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
+    await asyncio.to_thread(remove_tree, into)
     await asyncio.to_thread(into.mkdir, parents=True)
     seconds = ctx.project.settings.limits.clone_seconds or ctx.services.settings.clone_seconds
     try:
@@ -57,11 +57,11 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
         for note in fetched.notes:
             ctx.record(BuildWarning(build_id=ctx.build.id, step=StepId.SOURCE, code="source.note", message=note))
         return await add_version(ctx.services, ctx.project, fetched)
-    except (InvalidInput, TooLarge) as exc:
+    except (InvalidInput, TooLarge, Conflict) as exc:
         raise StepFailed(_refused(exc)) from exc
 
 
-def _refused(exc: InvalidInput | TooLarge) -> Failure:
+def _refused(exc: InvalidInput | TooLarge | Conflict) -> Failure:
     """What is wrong with the user's source is a result of the build, like any other mistake in it."""
     too_large = isinstance(exc, TooLarge)
     reason = FailureReason.SOURCE_TOO_LARGE if too_large else FailureReason.SOURCE_FORBIDDEN

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.model.digest import Digest
 from headrace.model.plan import BuildPlan
 from headrace.model.version import Tree
 
@@ -13,6 +14,7 @@ class Planned:
 
     plan: BuildPlan
     tree: Tree
+    digest: Digest
     directory: Path
 
 

@@ -26,6 +26,9 @@ class ArchiveFetcher:
     def __init__(self, settings: Settings) -> None:
         self._limits = ArchiveLimits(bytes=settings.upload_bytes, files=settings.upload_files)
 
+    async def tidy(self) -> None:
+        """Nothing is kept."""
+
     async def fetch(self, source: Source, into: Path, *, seconds: float) -> Fetched:
         assert isinstance(source, ArchiveSource)  # noqa: S101 - sources are chosen by their kind
         path = Path(source.path)

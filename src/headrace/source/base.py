@@ -34,3 +34,7 @@ class SourceFetcher(Protocol):
         Cancelled, it returns when no process of its own is left.
         """
         ...
+
+    async def tidy(self) -> None:
+        """Let go of what was kept to make fetching faster and has not been used for long. Called now and again."""
+        ...

@@ -21,6 +21,9 @@ class DirectoryFetcher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
+    async def tidy(self) -> None:
+        """Nothing is kept."""
+
     async def fetch(self, source: Source, into: Path, *, seconds: float) -> Fetched:  # noqa: ARG002 - nothing is copied
         assert isinstance(source, DirectorySource)  # noqa: S101 - sources are chosen by their kind
         root = Path(source.path)

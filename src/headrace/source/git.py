@@ -5,6 +5,7 @@ git runs on the host, with the environment and the limits of `_command`, one pro
 call returns.
 """
 
+import asyncio
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,6 +40,10 @@ def check_git_source(source: GitSource, settings: Settings) -> None:
         check_ref(source.ref)
 
 
+#: A mirror that nobody fetched with for this long goes.
+MIRROR_SECONDS = 30 * 24 * 3600.0
+
+
 class GitFetcher:
     """
     Fetches a branch, a tag, the default branch or an exact commit.
@@ -52,6 +57,9 @@ class GitFetcher:
     def __init__(self, settings: Settings, *, resolve: Resolve = resolve) -> None:
         self._settings = settings
         self._resolve = resolve
+
+    async def tidy(self) -> None:
+        await asyncio.to_thread(prune_mirrors, self._settings.data_dir / "mirrors", unused_seconds=MIRROR_SECONDS)
 
     async def fetch(
         self, source: Source, into: Path, *, seconds: float, credential: Credential | None = None
