@@ -154,7 +154,7 @@ class OciExecutor:
         return EgressPlan(phase=phase, hosts=hosts)
 
     def _ca_bundle(self) -> str | None:
-        for path in (os.environ.get("SSL_CERT_FILE"), _spec.CA_BUNDLE):
+        for path in (self._settings.ca_file, _spec.CA_BUNDLE):
             if path and Path(path).is_file():
                 return str(Path(path).resolve())
         return None
