@@ -223,7 +223,11 @@ def followed(port: int, count: int, write: Callable[[], Span] | None = None) -> 
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        span = write() if write else Span(began, began)
+        try:
+            span = write() if write else Span(began, began)
+        except BaseException:
+            process.kill()  # its followers would wait for ever
+            raise
         least, most = map(int, process.stdout.readline().split())
         took = time.perf_counter() - span.began
     assert least == most, "a follower lost something"

@@ -22,7 +22,7 @@ from headrace.errors import Conflict
 
 #: What every record begins with.
 BEGINNING = b'{"seq":'
-#: A reader's piece. Large enough that a system call costs nothing, small enough for thousands of slow readers.
+#: A reader's piece. Large enough that a system call costs nothing beside it.
 PIECE = 128 * 1024
 
 _NUMBERED = b'\n{"seq":%d,'
@@ -232,9 +232,9 @@ def pieces(fd: int, start: int, end: int) -> Iterator[bytes]:
         start += len(piece)
 
 
-def piece_at(fd: int, start: int, end: int) -> bytes:
-    """Whole lines from `start` on: about PIECE bytes, or one line if that is longer."""
-    wanted = min(PIECE, end - start)
+def piece_at(fd: int, start: int, end: int, size: int = PIECE) -> bytes:
+    """Whole lines from `start` on: about `size` bytes, or one line if that is longer."""
+    wanted = min(size, end - start)
     data = os.pread(fd, wanted, start)
     while len(data) == wanted < end - start and b"\n" not in data:
         more = os.pread(fd, min(PIECE, end - start - len(data)), start + len(data))

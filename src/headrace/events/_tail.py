@@ -10,6 +10,8 @@ from headrace.eventfile import PIECE, FileState, parse_state, piece_at, read_sta
 
 #: Pieces that followers at the same place share. With PIECE this bounds the memory of a tail.
 _SHARED = 8
+_BUDGET = 64 * 1024 * 1024
+_LEAST = 32 * 1024
 _NOWAIT = getattr(os, "RWF_NOWAIT", None)
 
 
@@ -67,12 +69,14 @@ class Tail:
 
     async def piece(self, start: int) -> bytes:
         """Whole lines from offset `start` on. There must be some."""
-        end = min(self.state.size, start + PIECE)
+        # A client that does not read holds up to one piece in memory, so with many clients pieces get smaller.
+        size = max(_LEAST, min(PIECE, _BUDGET // max(1, self.followers)))
+        end = min(self.state.size, start + size)
         piece = self._pieces.get((start, end))
         if piece is None:
             # Cold data is read in a thread: a slow disk must not hold up the other streams.
             piece = _in_memory(self._fd, start, end) or await asyncio.to_thread(
-                piece_at, self._fd, start, self.state.size
+                piece_at, self._fd, start, self.state.size, size
             )
             self._pieces[start, end] = piece
             if len(self._pieces) > _SHARED:
