@@ -20,13 +20,11 @@ _FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 def picture(lines: list[bytes], command: str) -> str:
     view = BuildView()
-    url = ""
     for line in lines:
         if event := event_of(line):
             view.take(event)
-            url = getattr(event, "url", None) or url
     screen = Console(record=True, file=io.StringIO(), force_terminal=True, width=100, legacy_windows=False)
-    screen.print(Text(f"$ {command}", style="bold"), view.ended(), Text(url), sep="\n")
+    screen.print(Text(f"$ {command}", style="bold"), view.ended(), sep="\n")
     # The font would be fetched from somewhere else by whoever looks at the page.
     return _FONT.sub("", screen.export_svg(title="headrace"))
 
