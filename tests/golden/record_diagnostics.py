@@ -107,6 +107,13 @@ REACT, PNPM, VUE, VANILLA, OLD = "react-vite", "react-vite-pnpm", "vue-vite", "v
 APP = "src/App.tsx"
 NOTHING = write(".changed", "")
 
+def _break_integrity(root: Path) -> None:
+    file = root / "package-lock.json"
+    data = json.loads(file.read_text())
+    data["packages"]["node_modules/react"]["integrity"] = "sha512-" + "A" * 86 + "=="
+    file.write_text(json.dumps(data, indent=2) + "\n")
+
+
 CASES: dict[str, Case] = {
     # tsc
     "tsc-wrong-import-path": Case(REACT, edit("src/main.tsx", "./App.tsx", "./Ap.tsx")),
@@ -171,7 +178,7 @@ CASES: dict[str, Case] = {
     "npm-engine-strict": Case(REACT, both(write(".npmrc", "engine-strict=true\n"), edit("package.json", '"private": true,', '"private": true,\n  "engines": { "node": ">=99" },')), NPM_CI, installed=False),
     "npm-bad-json": Case(REACT, edit("package.json", '"type": "module",', '"type": "module"'), NPM_CI, installed=False),
     "npm-bad-lock-json": Case(REACT, edit("package-lock.json", '"lockfileVersion": 3,', '"lockfileVersion": 3'), NPM_CI, installed=False),
-    "npm-integrity": Case(REACT, lambda root: _break_integrity(root), [*NPM_CI, "--cache=/tmp/empty-cache"], installed=False),
+    "npm-integrity": Case(REACT, _break_integrity, [*NPM_CI, "--cache=/tmp/empty-cache"], installed=False),
     "npm-registry-refused": Case(REACT, NOTHING, [*NPM_CI, "--registry=http://127.0.0.1:9", "--fetch-retries=0", "--cache=/tmp/empty-cache"], installed=False),
     "npm-registry-unknown-host": Case(REACT, NOTHING, [*NPM_CI, "--registry=http://registry.invalid", "--fetch-retries=0", "--cache=/tmp/empty-cache"], installed=False),
     "npm-proxy-denies": Case(REACT, write(".npmrc", "registry=https://npm.corp.example/\n"), [*NPM_CI, "--fetch-retries=0", "--cache=/tmp/empty-cache"], installed=False, env={"HTTPS_PROXY": "http://127.0.0.1:3128"}),
@@ -194,13 +201,6 @@ CASES: dict[str, Case] = {
     "pnpm-registry-refused": Case(PNPM, NOTHING, [*PNPM_CI, "--registry=http://127.0.0.1:9/", "--config.fetch-retries=0", "--config.cache-dir=/tmp/empty-cache"], installed=False),
     "pnpm10-registry-refused": Case(PNPM, NOTHING, [*PNPM_CI, "--registry=http://127.0.0.1:9/", "--config.fetch-retries=0", "--config.cache-dir=/tmp/empty-cache"], installed=False, tool="pnpm10"),
 }  # fmt: skip
-
-
-def _break_integrity(root: Path) -> None:
-    file = root / "package-lock.json"
-    data = json.loads(file.read_text())
-    data["packages"]["node_modules/react"]["integrity"] = "sha512-" + "A" * 86 + "=="
-    file.write_text(json.dumps(data, indent=2) + "\n")
 
 
 def _old_project(root: Path) -> None:
@@ -324,7 +324,7 @@ class _Denies(BaseHTTPRequestHandler):
     A proxy that lets nobody through. It closes without an answer: npm 10 and 11 ask again without end when they get one.
     """
 
-    def do_CONNECT(self) -> None:  # noqa: N802 - named by the base class
+    def do_CONNECT(self) -> None:
         self.close_connection = True
 
     def log_message(self, *_: object) -> None: ...

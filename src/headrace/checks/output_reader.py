@@ -27,7 +27,7 @@ def list_output(tree_fd: int, directory: str, *, max_bytes: int, max_files: int)
     total = 0
     for path, status, target in _walk(tree_fd, directory):
         if not _is_text(path):
-            odd.append((path.encode("utf-8", "backslashreplace").decode(), "a name that is not UTF-8"))
+            odd.append((os.fsencode(path).decode("utf-8", "backslashreplace"), "a name that is not UTF-8"))
         elif target is not None:
             links.append(OutputLink(path=path, target=target))
         elif status is None:
@@ -54,13 +54,24 @@ class DescriptorReader:
 
     def read(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes; empty for what is not a regular file."""
-        full = f"{self._directory}/{path}" if self._directory else path
         try:
-            descriptor = open_beneath(self._tree_fd, full, os.O_RDONLY | os.O_NONBLOCK, resolve=_BENEATH)
+            descriptor = self._open(path)
         except OSError:
             return b""
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return b""
         with os.fdopen(descriptor, "rb") as file:
-            return file.read(limit) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+            return file.read(limit)
+
+    def _open(self, path: str) -> int:
+        """In two steps: beneath the tree is not yet beneath the output."""
+        flags = os.O_RDONLY | os.O_DIRECTORY
+        output = open_beneath(self._tree_fd, self._directory or ".", flags, resolve=_BENEATH)
+        try:
+            return open_beneath(output, path, os.O_RDONLY | os.O_NONBLOCK, resolve=_BENEATH)
+        finally:
+            os.close(output)
 
 
 def _walk(tree_fd: int, directory: str) -> Iterator[tuple[str, os.stat_result | None, str | None]]:

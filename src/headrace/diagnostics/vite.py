@@ -12,6 +12,7 @@ from headrace.model.diagnostic import Diagnostic, FailureReason
 
 #: How a build of Vite says that it failed. Without it nothing in the log is Vite's error.
 _FAILED = re.compile(r"^(error during build:|failed to load config from |✘ \[ERROR\] )")
+_LONGEST = 120
 _STACK = re.compile(r"^\s+at .*(?:\(|:\d+:\d+)")
 
 _ROLLDOWN = re.compile(r"^(?:\S+ \(\d+:\d+\) )?\[(?P<code>[A-Z_]{4,}|builtin:[\w:-]+|plugin [^\]]+)\] ?(?P<text>.*)")
@@ -26,8 +27,9 @@ _UNRESOLVED = re.compile(
     re.MULTILINE,
 )
 _ENTRY = re.compile(r"(?:Cannot|Could not) resolve entry module [\"']?(?P<entry>[^\"'\s]+?)[\"']?\.?$", re.MULTILINE)
-_AT = re.compile(r"(?P<file>/?[\w@./-]+\.\w+)[: ]\(?(?P<line>\d+):(?P<column>\d+)\)?:? ?(?P<text>.*)")
-_AT_START = re.compile(r"^/?[\w@./-]+\.\w+(?::\d+:\d+| \(\d+:\d+\)):? (?P<text>\S.*)")
+#: A place inside a sentence. It begins where a word begins, so that a long line is read once.
+_AT = re.compile(r"(?<![\w@./-])(?P<file>[\w@./-]{1,400})[: ]\(?(?P<line>\d+):(?P<column>\d+)\)?")
+_AT_START = re.compile(r"^[\w@./-]{1,400}(?::\d+:\d+| \(\d+:\d+\)):? (?P<text>\S.*)")
 _PREFIXES = re.compile(
     r"^(?:(?:RolldownError|SyntaxError|Error|ERROR|CssSyntaxError)(?: \[[\w-]+\])?: |✘ \[ERROR\] "
     r"|\[(?:vite|postcss|vue/compiler-sfc|vite:[\w-]+)\]:? )+"
@@ -46,9 +48,9 @@ class Vite:
         start = next((at for at, line in enumerate(lines) if _FAILED.match(line.text)), None)
         if start is None:
             return ()
-        in_config = any(line.text.startswith("failed to load config from ") for line in lines[start : start + 400])
+        in_config = any(line.text.startswith("failed to load config from ") for line in lines[start : start + _LONGEST])
         # The report stands before the first stack frame; what plugins print of a cause comes before it as well.
-        report = [line for line in lines[start : start + 400] if not line.text.startswith("error during build:")]
+        report = [line for line in lines[start : start + _LONGEST] if not line.text.startswith("error during build:")]
         end = next((at for at, line in enumerate(report) if _STACK.match(line.text)), len(report))
         blocks = _blocks(report[: max(end, 1)])
         found = [one for block in blocks if (one := _read(block, places, in_config=in_config))]

@@ -10,7 +10,7 @@ HEAD = 2000
 TAIL = 4000
 
 #: A longer line is data, a bundle for example.
-_WIDTH = 2000
+_WIDTH = 1000
 
 
 def window(lines: Iterable[LogLine], head: int = HEAD, tail: int = TAIL) -> list[LogLine]:

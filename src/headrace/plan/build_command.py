@@ -35,7 +35,9 @@ def script_command(
     source = f"{manifest.path} scripts.{script}"
     why_not = _needs_manager(view, manager, script, in_workspace=in_workspace)
     if why_not:
-        argv = (manager.name, "run", script)
+        # pnpm 11 and later would install again first, and the build has no registry.
+        quiet = ("--config.verify-deps-before-run=false",) if manager.name == "pnpm" else ()
+        argv = (manager.name, *quiet, "run", script)
         return argv, {}, Choice(subject="build command", value=" ".join(argv), why=why_not, source=source)
     choice = Choice(
         subject="build command",

@@ -83,8 +83,14 @@ def _npm(frozen: bool) -> tuple[str, ...]:
 
 
 def _pnpm(frozen: bool, manager: ManagerChoice) -> tuple[str, ...]:
+    # --prod=false: build tools are devDependencies, and up to version 11 NODE_ENV=production left them out.
     # The store lies beside node_modules, on one file system, so that packages are linked and not copied.
-    flags = ["--frozen-lockfile" if frozen else "--no-frozen-lockfile", "--prefer-offline", "--store-dir=.pnpm-store"]
+    flags = [
+        "--frozen-lockfile" if frozen else "--no-frozen-lockfile",
+        "--prod=false",
+        "--prefer-offline",
+        "--store-dir=.pnpm-store",
+    ]
     if not manager.pinned:
         # Which pnpm wrote the lock file isn't known; up to version 10 unapproved install scripts were left out with a warning.
         flags.append("--config.strict-dep-builds=false")
@@ -92,7 +98,12 @@ def _pnpm(frozen: bool, manager: ManagerChoice) -> tuple[str, ...]:
 
 
 def _env(manager: ManagerChoice) -> dict[str, str]:
-    return {"npm_config_update_notifier": "false"} if manager.name == "npm" else {}
+    # A registry that is away is said after seconds; the managers' own pauses add up to more than a minute.
+    pauses = {"fetch_retry_mintimeout": "1000", "fetch_retry_maxtimeout": "5000"}
+    env = {f"npm_config_{name}": value for name, value in pauses.items()}
+    if manager.name == "npm":
+        return {**env, "npm_config_update_notifier": "false"}
+    return {**env, **{f"pnpm_config_{name}": value for name, value in pauses.items()}}
 
 
 def _inputs(

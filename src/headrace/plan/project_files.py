@@ -69,10 +69,10 @@ class DirectoryFiles:
                 hint=f"put a regular file at {path}",
                 file=path,
             ) from exc
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
         with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return None
             data = file.read(LARGEST_FILE + 1)
         if len(data) > LARGEST_FILE:
             raise refusal(

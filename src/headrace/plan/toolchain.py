@@ -165,7 +165,11 @@ def _word(asked: str) -> int | None:
 def _same_major(asked: str, major: int) -> bool:
     """Whether a wish only differs in minor or patch from what is here: some version of the major is in it."""
     fits = parse_range(asked)
-    return any(fits((major, minor, patch)) for minor in range(64) for patch in range(24))
+    named = [
+        tuple(int(n or 0) for n in found) for found in re.findall(r"(\d{1,6})(?:\.(\d{1,6}))?(?:\.(\d{1,6}))?", asked)
+    ]
+    near = [(major, minor, patch + more) for one, minor, patch in named if one == major for more in (0, 1)]
+    return any(fits(version) for version in (*near, (major, 10**6, 0)))
 
 
 def _version(major: int) -> Version:

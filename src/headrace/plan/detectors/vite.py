@@ -55,6 +55,8 @@ def _output(view: ProjectView, config: str, root: str) -> tuple[str, str]:
 
 def _below(root: str, path: str) -> str:
     """`path` as seen from `root`, when it stays inside the project; else Vite's default."""
+    if path.startswith("/"):
+        return joined(root, "dist")
     parts: list[str] = root.split("/") if root else []
     for name in path.split("/"):
         if name == ".." and parts:

@@ -1,0 +1,68 @@
+import pytest
+
+from headrace.errors import StepFailed
+from headrace.model.diagnostic import Failure, FailureReason
+from headrace.plan.project_file import NAME, ProjectFile, read_project_file
+from headrace.plan.project_files import MemoryFiles
+
+
+def read(text: str) -> ProjectFile:
+    return read_project_file(MemoryFiles({NAME: text}), "")
+
+
+def refused(text: str) -> Failure:
+    with pytest.raises(StepFailed) as stopped:
+        read(text)
+    assert stopped.value.failure.reason is FailureReason.CONFIG_ERROR
+    return stopped.value.failure
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ('[build]\n\ncomand = "x"\n', 3, "did you mean 'command'"),
+        ("x = 1\n", 1, "unknown key 'x'"),
+        ('path = "x"\n', 1, "unknown key 'path'"),
+        ("[build]\noutput = 3\n", 2, "build.output"),
+        ('[build]\nnetwork = "all"\n', 2, "'none', 'registries'"),
+        (
+            '[[routing.redirects]]\nfrom = "/a"\nto = "/b"\n\n[[routing.redirects]]\nfrm = "/c"\nto = "/d"\n',
+            6,
+            "'from'",
+        ),
+        ("[limits]\nbuild_seconds = 0\n", 2, "greater than 0"),
+        ('[env]\n"A B" = "1"\n', 2, "not a name for a variable"),
+        ('[env]\nA = "1"\nB = "a\\u0000b"\n', 3, "NUL"),
+        ("[build\n", 1, "not valid TOML"),
+        ('a = "1"\na = "2"\n', 2, "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(text: str, line: int, says: str) -> None:
+    failure = refused(text)
+    assert says in failure.message
+    assert (failure.diagnostics[0].file, failure.diagnostics[0].line) == (NAME, line)
+
+
+def test_the_environment_is_bounded() -> None:
+    assert "more than 128 KiB" in refused(f'[env]\nA = "{"x" * 140_000}"\n').message
+
+
+def test_a_whole_file_is_read() -> None:
+    parsed = read(
+        'root = "web"\n[build]\ncommand = ["make", "site"]\noutput = "out"\nfrozen = false\n[env]\nA = "1"\n'
+        '[routing]\nspa = true\n[[routing.redirects]]\nfrom = "/a"\nto = "/b"\nstatus = 308\n'
+    )
+    assert parsed.build.command == ("make", "site")
+    assert (parsed.root, parsed.env, parsed.routing.spa) == ("web", {"A": "1"}, True)
+    assert parsed.routing.redirects[0].source == "/a"
+
+
+def test_the_file_of_the_project_goes_before_the_one_at_the_root() -> None:
+    files = MemoryFiles({NAME: '[build]\nnode = "18"', f"apps/web/{NAME}": '[build]\nnode = "20"'})
+    assert read_project_file(files, "apps/web").build.node == "20"
+    assert read_project_file(files, "apps/other").build.node == "18"
+    assert read_project_file(files, "apps/web").path == f"apps/web/{NAME}"
+
+
+def test_no_file_means_no_wishes() -> None:
+    assert read_project_file(MemoryFiles({}), "") == ProjectFile()
