@@ -2,12 +2,13 @@
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,24 @@ def test_up_again_is_answered_with_the_build_that_is_there(headrace: Headrace, s
 def test_only_the_address_is_on_stdout(headrace: Headrace, served: Any) -> None:
     ended = headrace("up", EXAMPLE, "--detach")
     assert ended.stdout == served["url"] + "\n"
+
+
+def test_a_terminal_sees_the_steps_and_then_the_address(headrace: Headrace, served: Any) -> None:
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in headrace.environment.items() if name not in ("CI", "NO_COLOR")}
+    argv = [ROOT / "headrace", "up", EXAMPLE, "--detach", "--force"]
+    process = subprocess.Popen(argv, env={**environment, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the end of a terminal is an error
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.wait() == 0
+    screen = shown.decode()
+    assert "restored by mount (cached)" in screen
+    assert "\x1b[" in screen
+    assert screen.splitlines()[-1] == served["url"]
 
 
 def test_a_build_without_a_server_shares_its_caches(headrace: Headrace, served: Any) -> None:
