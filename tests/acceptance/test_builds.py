@@ -82,7 +82,11 @@ def test_a_changed_file_is_named_by_the_cache(server: "Server", new: Any) -> Non
             {"limits": {"memory_bytes": 100 * 2**20}},
             "out_of_memory",
         ),
-        ("mkdir dist && dd if=/dev/zero of=big bs=1M count=80 && sleep 20", {"limits": {"disk_bytes": 2**24}}, "disk_full"),
+        (
+            "mkdir dist && dd if=/dev/zero of=big bs=1M count=80 && sleep 20",
+            {"limits": {"disk_bytes": 2**24}},
+            "disk_full",
+        ),
         ("true", {}, "output_missing"),
         ("mkdir dist", {}, "output_empty"),
     ],
@@ -120,7 +124,9 @@ def test_a_reader_that_comes_back_goes_on_where_it_was(server: "Server", new: An
     counting = f"for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.1; done; {PAGE}"
     build = server.build(new(project(counting)))
     seen: list[int] = []
-    while not seen or server.see(build["id"])["status"] == "building" or seen[-1] < server.events(build["id"])[-1]["seq"]:
+    while (
+        not seen or server.see(build["id"])["status"] == "building" or seen[-1] < server.events(build["id"])[-1]["seq"]
+    ):
         after = seen[-1] if seen else 0
         with server.http.stream("GET", f"/builds/{build['id']}/events?follow=true&after={after}") as stream:
             for number, line in enumerate(stream.iter_lines()):

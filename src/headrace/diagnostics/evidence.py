@@ -35,6 +35,9 @@ def evident(command: PlannedCommand, result: CommandResult) -> tuple[FailureReas
             return FailureReason.SANDBOX_DIED, "the sandbox went away while the command ran", "try again"
         case KillReason.CANCELLED:
             return FailureReason.COMMAND_FAILED, "cancelled", None
+    if result.exit_code == 128 + signal.SIGXFSZ:
+        message = f"a file passed the disk limit of {limits.disk_bytes / _MIB:,.0f} MiB"
+        return FailureReason.DISK_FULL, message, "raise the disk limit of the project, or write less"
     if result.pids_limit_hit and result.exit_code != 0:
         message = f"the limit of {limits.pids} processes and threads was reached"
         return FailureReason.PIDS_LIMIT, message, "let the command start fewer processes at the same time"
