@@ -114,7 +114,7 @@ def test_only_the_address_is_on_stdout(headrace: Headrace, served: Any) -> None:
 def test_a_terminal_sees_the_steps_and_then_the_address(headrace: Headrace, served: Any) -> None:
     ours, theirs = pty.openpty()
     environment = {name: value for name, value in headrace.environment.items() if name not in ("CI", "NO_COLOR")}
-    argv = [ROOT / "headrace", "up", EXAMPLE, "--detach", "--force"]
+    argv: list[str | Path] = [ROOT / "headrace", "up", EXAMPLE, "--detach", "--force"]
     process = subprocess.Popen(argv, env={**environment, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = b""

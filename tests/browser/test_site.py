@@ -111,7 +111,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for
+    while not server.started:
         await asyncio.sleep(0.01)
     served.port = server.servers[0].sockets[0].getsockname()[1]
     yield served

@@ -15,7 +15,7 @@ _METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
 _TRANSLATED = ((ipaddress.ip_network("64:ff9b::/96"), 0), (ipaddress.ip_network("2002::/16"), 80))
 
 
-class Denied(Exception):  # noqa: N818 - an answer, not an error
+class Denied(Exception):
     """The message says why."""
 
 

@@ -155,7 +155,7 @@ class ProcessEngine:
             for number, descriptor in enumerate((nothing, stdout, stderr)):
                 os.dup2(descriptor, number)
             os.chdir(plan.directory)
-            os.execvpe(plan.argv[0], plan.argv, plan.env)  # noqa: S606 - an argument list, no shell
+            os.execvpe(plan.argv[0], plan.argv, plan.env)
         except FileNotFoundError as exc:
             os.write(2, f"{plan.argv[0]}: {exc.strerror}\n".encode())
             os._exit(127)

@@ -25,7 +25,7 @@ _PIPE_BYTES = 1024 * 1024
 _PATIENCE_SECONDS = 1.0
 
 
-class LogFailed(Exception):  # noqa: N818 - what to do about it is decided by the supervisor
+class LogFailed(Exception):
     """The event file takes nothing more. `full`: the disk is; otherwise somebody else has ended the log."""
 
     def __init__(self, *, full: bool) -> None:

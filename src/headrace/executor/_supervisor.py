@@ -82,7 +82,7 @@ class _Supervisor:
             return self._supervise(engine, self._start(engine))
         except ContainerFailed as exc:
             return {"failed": str(exc)}
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the worker must hear of it
+        except Exception as exc:
             traceback.print_exc()
             return {"failed": f"the supervisor failed: {exc!r}"}
 
@@ -96,7 +96,7 @@ class _Supervisor:
         given = self._instructions
         if given.process:
             return ProcessEngine(given.process)
-        assert given.container  # noqa: S101
+        assert given.container
         private_mounts(hidden_mount(given.container.runtime))
         if given.egress:
             start_proxy(make_network(NETWORK), given)

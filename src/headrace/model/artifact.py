@@ -1,5 +1,7 @@
 """What a build made: a manifest of files in the content-addressed store."""
 
+from pydantic import Field
+
 from headrace.model.digest import Digest
 from headrace.model.plan import Routing
 from headrace.model.value import Value
@@ -13,7 +15,7 @@ class ArtifactFile(Value):
     size: int
     media_type: str
     #: Name of the content coding (`gzip`, `br`, `zstd`) -> blob with the coded bytes. Only codings that save something.
-    encodings: dict[str, Digest] = {}
+    encodings: dict[str, Digest] = Field(default_factory=dict)
     #: The name carries a content hash, so the answer may be cached for ever.
     immutable: bool = False
 

@@ -9,7 +9,6 @@ from headrace.model.digest import Digest
 from headrace.model.plan import StepId
 from headrace.model.value import Value
 
-
 #: SHA-256 of nothing: a command that was lost before it could say what it printed.
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 

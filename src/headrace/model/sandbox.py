@@ -4,6 +4,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from headrace.model.limits import Limits, NetworkPhase
 from headrace.model.plan import StepId
 from headrace.model.value import Value
@@ -47,7 +49,7 @@ class SandboxCommand(Value):
     #: Absolute, inside the sandbox.
     directory: str = WORKING_DIRECTORY
     #: The whole environment; nothing is inherited.
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     egress: Egress = Egress()
     limits: Limits = Limits()
 

@@ -1,35 +1,25 @@
-"""A server of the API over real parts, in a thread. Its worker ends every build at once, so that requests decide what happens."""
+"""A server in a thread, wired as always, whose executor starts no process: plain pages are built for real."""
 
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import structlog
 import uvicorn
 
 from headrace.api.app import create_app
-from headrace.errors import Conflict
-from headrace.events.file import FileEventLog
-from headrace.journal import Journal
-from headrace.layers.layers import Layers
+from headrace.bootstrap import open_services, working
 from headrace.model.artifact import Manifest
-from headrace.model.build import BuildStatus
 from headrace.model.event import BuildCompleted, BuildCreated, CacheDecision, Log, PlanMade
 from headrace.model.plan import BuildPlan, CacheKey, KeyInput
 from headrace.model.project import Project
 from headrace.model.version import Author, Tree, TreeFile, Version
-from headrace.pipeline.services import PublicAddress, Services
-from headrace.queue.inline import InlineQueue
+from headrace.pipeline.services import Services
 from headrace.records import projects, versions
-from headrace.records.database import Database, sqlite_url
 from headrace.settings import Settings
-from headrace.source.archive import ArchiveFetcher
-from headrace.store.local import LocalStore
 from headrace.tree import canonical, store_entries
 
 TOKEN = "hr_api_0123456789abcdefghijklmnopqrstuvwxyz"
@@ -42,55 +32,19 @@ IDS = {
 }
 
 
-@dataclass(frozen=True)
-class NoExecutor:
-    name: ClassVar[str] = "none"
-    isolated: ClassVar[bool] = True
-    base_system: str = "none"
-
-
-async def _serve(root: Path, started: "threading.Event", found: dict[str, Any]) -> None:
-    given = Settings(data_dir=root, token=TOKEN, upload_bytes=100_000)
-    db = await Database.open(sqlite_url(root / "headrace.db"))
-    events = FileEventLog(root / "logs")
-    executor: Any = NoExecutor()
-    services = Services(
-        settings=given,
-        db=db,
-        journal=Journal(db, events),
-        events=events,
-        store=LocalStore(root / "blobs"),
-        layers=Layers(root / "layers"),
-        trees=Layers(root / "trees"),
-        tools=Layers(root / "tools"),
-        queue=InlineQueue(1),
-        sources={"archive": ArchiveFetcher(given)},
-        executor=lambda _: executor,
-        worker="w-test",
-        base_system="none",
-        public=PublicAddress(port=7700),
-    )
-    await _fill(services)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(services, failures_allowed=10**6), port=0, log_config=None, timeout_graceful_shutdown=1
-        )
-    )
-    serving = asyncio.create_task(server.serve())
-
-    async def end(build_id: str) -> None:
-        ended = BuildCompleted(build_id=build_id, status=BuildStatus.FAILED, seconds=0)
-        with suppress(Conflict):
-            await services.journal.record(ended, close=True)
-
-    worker = asyncio.create_task(services.queue.work(end))
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    found.update(server=server, port=server.servers[0].sockets[0].getsockname()[1])
-    started.set()
-    await serving
-    worker.cancel()
-    await db.close()
+async def _serve(root: Path, started: threading.Event, found: dict[str, Any]) -> None:
+    settings = Settings(data_dir=root, token=TOKEN, upload_bytes=100_000, executor="fake")
+    async with open_services(settings) as services, working(services):
+        await _fill(services)
+        app = create_app(services, failures_allowed=10**6)
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        services.public.port = server.servers[0].sockets[0].getsockname()[1]
+        found.update(server=server, port=services.public.port)
+        started.set()
+        await serving
 
 
 async def _fill(services: Services) -> None:

@@ -140,7 +140,7 @@ class TestHosts:
         self, settings: Settings, git_host: Any, tmp_path: Path, fetch: Any, argument_lists: Any
     ) -> None:
         task = asyncio.create_task(fetch(settings, tmp_path / "out", GitSource(url=git_host.url("silent/r"))))
-        while not any("git-remote-https" in line for line in argument_lists()):  # noqa: ASYNC110 - a process, not a task
+        while not any("git-remote-https" in line for line in argument_lists()):
             await asyncio.sleep(0.01)
         started = time.monotonic()
         task.cancel()

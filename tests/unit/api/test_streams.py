@@ -87,7 +87,7 @@ async def serving(directory: Path, *, ping_seconds: float = 15) -> AsyncIterator
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a server has no event for what a client sees
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -33,7 +33,7 @@ async def serving(visitor: "Visitor", *, short: bool = True, app: Any = None) ->
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for
+    while not server.started:
         await asyncio.sleep(0.01)
     try:
         yield server.servers[0].sockets[0].getsockname()[1]

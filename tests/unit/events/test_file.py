@@ -58,7 +58,7 @@ async def test_followers_get_each_line_once_while_processes_write_and_die(events
     )
     source = str(Path(__file__).parents[3] / "src")
     for _ in range(5):
-        writer = subprocess.Popen([sys.executable, "-I", "-S", "-c", script, source, str(path)])  # noqa: ASYNC220
+        writer = subprocess.Popen([sys.executable, "-I", "-S", "-c", script, source, str(path)])
         await asyncio.sleep(0.12)
         writer.kill()
         await asyncio.to_thread(writer.wait)
@@ -82,7 +82,7 @@ async def test_a_follower_is_not_left_waiting_by_a_writer_that_died_before_its_e
 
 
 async def test_followers_share_one_poller_and_leave_nothing_behind(events: FileEventLog) -> None:
-    before, descriptors = asyncio.all_tasks(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before, descriptors = asyncio.all_tasks(), len(os.listdir("/proc/self/fd"))
     following = [asyncio.create_task(followed(events)) for _ in range(50)]
     await asyncio.sleep(0.05)
     assert len(asyncio.all_tasks() - before) == 51
@@ -90,7 +90,7 @@ async def test_followers_share_one_poller_and_leave_nothing_behind(events: FileE
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)
     assert asyncio.all_tasks() == before
-    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 async def test_a_retired_log_is_small_and_readable_without_headrace(events: FileEventLog) -> None:

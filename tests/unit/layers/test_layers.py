@@ -133,9 +133,9 @@ def test_a_layer_that_is_removed_while_it_is_pinned_keeps_its_files_until_it_is_
         assert layers.remove(layer.key.digest)
         assert layers.find(layer.key.digest) is None
         layers.sweep()
-        assert os.listdir(directory) == ["node_modules"]  # noqa: PTH208
+        assert os.listdir(directory) == ["node_modules"]
     layers.sweep()
-    assert os.listdir(directory) == []  # noqa: PTH208
+    assert os.listdir(directory) == []
     os.close(directory)
     assert leftovers(layers) == []
 
