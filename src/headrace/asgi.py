@@ -120,7 +120,7 @@ def _config(services: Services) -> uvicorn.Config:
 
 def _reachable(host: str) -> str:
     """An address that this machine's programs can connect to, for one that is listened on."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not listened on
     return everywhere.get(host, f"[{host}]" if ":" in host else host)
 
 
@@ -140,7 +140,7 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-class _announced:
+class _announced:  # noqa: N801 - reads as a word in `with`
     """Tell the command line of this machine where the server is, as long as it serves."""
 
     def __init__(self, data_dir: Path, url: str) -> None:

@@ -316,7 +316,7 @@ asyncio.run(run(*sys.argv[1:]))
 async def test_of_many_processes_each_build_goes_to_exactly_one(db: Database, url: str, project: Project) -> None:
     made = {(await made_build(db, project)).id for _ in range(60)}
     running = [
-        subprocess.Popen([sys.executable, "-c", _CLAIM_ALL, url, f"w{n}"], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", _CLAIM_ALL, url, f"w{n}"], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
         for n in range(3)
     ]
     printed = [await asyncio.to_thread(process.communicate) for process in running]

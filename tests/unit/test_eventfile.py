@@ -70,7 +70,7 @@ def test_a_log_that_is_not_there_is_empty(path: Path) -> None:
 
 
 def test_reading_begins_behind_any_number(path: Path) -> None:
-    rng = random.Random(1)
+    rng = random.Random(1)  # noqa: S311
     file = EventFile(path)
     for _ in range(30):
         file.append([b'"fill":"%s"}' % (b"x" * rng.choice([0, 10, 5000, 200_000])) for _ in range(rng.randint(1, 5))])
@@ -184,7 +184,7 @@ def test_several_processes_and_threads_append_one_dense_order(path: Path) -> Non
 
 
 def test_appenders_killed_at_random_points_leave_no_gap_and_no_duplicate(path: Path) -> None:
-    rng = random.Random(7)
+    rng = random.Random(7)  # noqa: S311
     expected: dict[str, int] = {}
     for kill in range(40):
         # Appends of megabytes, so that many kills fall into a write.

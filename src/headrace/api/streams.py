@@ -104,7 +104,7 @@ class EventStream(Response):
     async def _send_all(self, send: Send) -> None:
         if self._sse:
             # Each client waits another time before it comes back, so that they don't all come at once.
-            await self._send(send, b"retry: %d\n\n" % random.randint(1000, 4000))
+            await self._send(send, b"retry: %d\n\n" % random.randint(1000, 4000))  # noqa: S311
         async with aclosing(self._pieces) as pieces:
             async for piece in pieces:
                 await self._send(send, server_sent(piece) if self._sse else piece)

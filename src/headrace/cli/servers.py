@@ -96,7 +96,7 @@ def _child(settings: Settings, options: list[str], *, stays: bool) -> Iterator[S
     with log.open("ab") as words:
         begin = words.tell()
         process = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=words, start_new_session=True)
-    assert process.stdout
+    assert process.stdout  # noqa: S101 - it is a pipe
     try:
         # The first line is the server's address; none means that it has ended.
         url = process.stdout.readline().decode().strip()

@@ -46,7 +46,7 @@ def _uncaught(lines: Sequence[LogLine], at: int) -> bool:
 
 def _found(lines: Sequence[LogLine], at: int, places: Places) -> Found:
     match = _ERROR.match(lines[at].text)
-    assert match is not None
+    assert match is not None  # noqa: S101 - the caller found it
     below = [line.text for line in lines[at + 1 : at + 40]]
     file, line, column = _place(lines, at, below, places)
     code = match["code"] or next((found["code"] for text in below if (found := _CODE.match(text))), None)

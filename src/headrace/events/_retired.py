@@ -39,7 +39,7 @@ class RetiredLog(NamedTuple):
 
     def read(self, frame: Frame, after: int) -> bytes:
         """The lines of a frame whose numbers are above `after`."""
-        from backports.zstd import decompress
+        from backports.zstd import decompress  # noqa: PLC0415 - most processes never read a retired log
 
         with self.path.open("rb", buffering=0) as file:
             lines = decompress(os.pread(file.fileno(), frame.length, frame.offset))
@@ -92,7 +92,7 @@ def compress_log(path: Path) -> None:
 
 
 def _write(source: int, size: int, last_seq: int, target: BinaryIO) -> None:
-    from backports.zstd import compress
+    from backports.zstd import compress  # noqa: PLC0415 - as above
 
     frames = []
     offset = 0

@@ -73,7 +73,7 @@ def _keep_only(descriptor: int) -> None:
 
 class _Proxy:
     def __init__(self, instructions: Instructions) -> None:
-        assert instructions.egress
+        assert instructions.egress  # noqa: S101
         self._policy = Policy(instructions.egress.phase, instructions.egress.hosts)
         self._about = {"build_id": instructions.build_id, "step": instructions.step}
         self._log = EventFile(Path(instructions.log))

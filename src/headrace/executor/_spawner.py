@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path[:0] = [path for path in sys.argv[1:] if path not in sys.path]
 
-from headrace.executor._supervisor import supervise
+from headrace.executor._supervisor import supervise  # noqa: E402 - the path comes from the command line: -I -S sets none
 
 
 def serve(requests: socket.socket) -> None:

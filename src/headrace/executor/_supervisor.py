@@ -96,7 +96,7 @@ class _Supervisor:
         given = self._instructions
         if given.process:
             return ProcessEngine(given.process)
-        assert given.container
+        assert given.container  # noqa: S101
         private_mounts(hidden_mount(given.container.runtime))
         if given.egress:
             start_proxy(make_network(NETWORK), given)

@@ -81,7 +81,7 @@ class OciExecutor:
             with suppress(OSError, ValueError, KeyError):
                 taken.add(json.loads((self._root / name / "sandbox.json").read_bytes())["first_id"])
         # Far above the ids of people and services; at random, so that two data directories hardly ever meet.
-        while (first := random.randrange(16, 32_000) * _spec.IDS) in taken:
+        while (first := random.randrange(16, 32_000) * _spec.IDS) in taken:  # noqa: S311 - any number will do
             pass
         return first
 

@@ -69,14 +69,14 @@ def write_record(entry: Path, record: Record) -> None:
 def read_record(entry: str, boot: str) -> Record | None:
     """None for an entry that isn't there, is damaged, or may have lost bytes when the machine went down."""
     try:
-        with open(f"{entry}/{RECORD}", "rb") as file:
+        with open(f"{entry}/{RECORD}", "rb") as file:  # noqa: PTH123 - on the path of every restore
             stored = _Stored.model_validate_json(file.read())
     except (OSError, ValidationError):
         return None
     record = stored.layer
     if digest_of(canonical(record)) != stored.digest:
         return None
-    if record.boot != boot and not os.path.exists(f"{entry}/{SYNCED}"):
+    if record.boot != boot and not os.path.exists(f"{entry}/{SYNCED}"):  # noqa: PTH110
         return None
     return record
 

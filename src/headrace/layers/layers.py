@@ -59,7 +59,7 @@ class Layers:
     def all(self) -> list[Layer]:
         """Every layer, in no order."""
         try:
-            names = os.listdir(self._root)
+            names = os.listdir(self._root)  # noqa: PTH208
         except FileNotFoundError:
             return []
         return [layer for name in names if len(name) == 64 and (layer := self._find(name))]
@@ -181,7 +181,7 @@ class Layers:
     def _find(self, name: str) -> Layer | None:
         entry = self._prefix + name
         try:
-            made, used = os.stat(f"{entry}/{RECORD}"), os.stat(f"{entry}/{LOCK}")
+            made, used = os.stat(f"{entry}/{RECORD}"), os.stat(f"{entry}/{LOCK}")  # noqa: PTH116
         except FileNotFoundError:
             self._known.pop(name, None)
             return None
@@ -251,7 +251,7 @@ class Layers:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
                 # It may have been removed, or replaced, between the two calls.
-                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH116
                     return descriptor
             except FileNotFoundError:
                 pass
@@ -281,7 +281,7 @@ class Layers:
 
 def _names(directory: Path) -> list[str]:
     with suppress(FileNotFoundError):
-        return os.listdir(directory)
+        return os.listdir(directory)  # noqa: PTH208
     return []
 
 

@@ -50,7 +50,7 @@ async def provide(tools: Layers, tool: Tool, registry: str, *, pauses: Sequence[
     async with tools.turn(key.digest):
         if layer := tools.find(key.digest):
             return layer
-        from headrace.layers._npm_registry import open_registry
+        from headrace.layers._npm_registry import open_registry  # noqa: PLC0415 - see there
 
         started = time.monotonic()
         with tools.scratch() as directory:

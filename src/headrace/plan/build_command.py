@@ -30,7 +30,7 @@ def script_command(
 ) -> tuple[tuple[str, ...], dict[str, str], Choice]:
     """Words of the command, variables that it expects, and why."""
     manifest = view.manifest
-    assert manifest is not None
+    assert manifest is not None  # noqa: S101 - a script stands in a manifest
     text = manifest.scripts[script]
     source = f"{manifest.path} scripts.{script}"
     why_not = _needs_manager(view, manager, script, in_workspace=in_workspace)

@@ -174,7 +174,7 @@ def _same_major(asked: str, major: int) -> bool:
 
 def _version(major: int) -> Version:
     version = parse_version(NODE_VERSIONS[major])
-    assert version is not None
+    assert version is not None  # noqa: S101 - the table above holds whole versions
     return version
 
 

@@ -16,7 +16,7 @@ V = TypeVar("V", bound=Value)
 
 def to_row(table: Table, value: Value) -> dict[str, Any]:
     given = value.model_dump(mode="json")
-    row = {name: given.pop(name) for name in table.c.keys() if name in given}
+    row = {name: given.pop(name) for name in table.c.keys() if name in given}  # noqa: SIM118 - columns, not their names
     return {**row, "rest": given}
 
 
@@ -38,7 +38,7 @@ async def upsert(c: AsyncConnection, table: Table, row: Mapping[str, Any]) -> No
         await c.execute(insert(table).values(dict(row)))
 
 
-class seconds_now(FunctionElement[float]):
+class seconds_now(FunctionElement[float]):  # noqa: N801 - reads as a function in queries
     """The database's clock, in seconds since 1970. All processes that share the database share this clock."""
 
     type = Float()

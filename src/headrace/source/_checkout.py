@@ -130,9 +130,9 @@ def write_out(git: Local, listing: Listing, into: Path, stop: Stop) -> int:
                 _check_header(blobs, entry)
                 directory = entry.path.rpartition("/")[0]
                 if directory not in made:
-                    os.makedirs(os.path.join(into, directory), exist_ok=True)
+                    os.makedirs(os.path.join(into, directory), exist_ok=True)  # noqa: PTH103, PTH118 - thousands of times
                     made.add(directory)
-                first = _write(blobs, entry, os.path.join(into, entry.path), stop)
+                first = _write(blobs, entry, os.path.join(into, entry.path), stop)  # noqa: PTH118
                 pointers += entry.size <= _POINTER_BYTES and first.startswith(_POINTER)
     return pointers
 
@@ -147,7 +147,7 @@ def _write(blobs: IO[bytes], entry: Entry, path: str, stop: Stop) -> bytes:
     """Write one file or link; the first piece of its content."""
     first = piece = _read(blobs, min(entry.size, _PIECE))
     if entry.is_link:
-        os.symlink(first, os.fsencode(path))
+        os.symlink(first, os.fsencode(path))  # noqa: PTH211 - the target is bytes
     else:
         mode = 0o755 if entry.mode & 0o111 else 0o644
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)

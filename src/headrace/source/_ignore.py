@@ -63,7 +63,7 @@ def list_files(root: Path, *, most_files: int | None = None, check: Callable[[],
                 found.append(b"/".join(parts))
             elif entry.is_symlink():
                 found.append(b"/".join(parts))
-                links[os.fsdecode(found[-1])] = os.fsdecode(os.readlink(entry.path))
+                links[os.fsdecode(found[-1])] = os.fsdecode(os.readlink(entry.path))  # noqa: PTH115 - bytes
             else:
                 odd.append(b"/".join(parts))
         if most_files is not None and len(found) > most_files:

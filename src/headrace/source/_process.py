@@ -80,7 +80,7 @@ def run_git(command: GitCommand, stop: Stop, *, most: int = 1 << 20, seconds: fl
 def reading_git(command: GitCommand, stop: Stop, stdin: IO[bytes]) -> Iterator[IO[bytes]]:
     """git's output as a stream, of a command that reaches nothing and is given `stdin`. Raises GitFailed and Stopped at the end."""
     with _started(command, stop, stdin=stdin, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout
+        assert process.stdout  # noqa: S101 - for the type checker
         yield process.stdout
     stop.check()
     if process.returncode:

@@ -78,8 +78,8 @@ class _Writer:
             for _ in content:
                 self._check()
             return
-        whole = os.path.join(self._into, path)
-        os.makedirs(whole if is_directory else os.path.dirname(whole), exist_ok=True)
+        whole = os.path.join(self._into, path)  # noqa: PTH118 - thousands of times
+        os.makedirs(whole if is_directory else os.path.dirname(whole), exist_ok=True)  # noqa: PTH103, PTH120
         if not is_directory:
             self._file(whole, content, executable)
 

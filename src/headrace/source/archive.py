@@ -30,7 +30,7 @@ class ArchiveFetcher:
         """Nothing is kept."""
 
     async def fetch(self, source: Source, into: Path, *, seconds: float) -> Fetched:
-        assert isinstance(source, ArchiveSource)
+        assert isinstance(source, ArchiveSource)  # noqa: S101 - sources are chosen by their kind
         path = Path(source.path)
 
         def work(stop: Stop) -> Fetched:

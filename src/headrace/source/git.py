@@ -64,7 +64,7 @@ class GitFetcher:
     async def fetch(
         self, source: Source, into: Path, *, seconds: float, credential: Credential | None = None
     ) -> Fetched:
-        assert isinstance(source, GitSource)
+        assert isinstance(source, GitSource)  # noqa: S101 - sources are chosen by their kind
         check_git_source(source, self._settings)
         url, own = split_credential(source.url)
         remote = parse_remote(url, allow_files=self._settings.allow_file_urls)

@@ -6,6 +6,7 @@ whole or not at all. Every method is safe in many threads and processes at once.
 """
 
 # With thousands of blobs a Path for each costs more than the system calls.
+# ruff: noqa: PTH104, PTH108, PTH116
 
 import hashlib
 import os

@@ -226,7 +226,7 @@ async def test_a_directory_is_a_source_for_a_server_of_ones_own(api: httpx2.Asyn
     assert (await made(api, source=source))["source"] == source
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "builds.example"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "builds.example"])  # noqa: S104
 def test_a_directory_is_no_source_for_a_server_that_others_reach(host: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         check_source(DirectorySource(path=str(tmp_path)), Settings(host=host, data_dir=tmp_path))

@@ -58,7 +58,7 @@ async def test_followers_get_each_line_once_while_processes_write_and_die(events
     )
     source = str(Path(__file__).parents[3] / "src")
     for _ in range(5):
-        writer = subprocess.Popen([sys.executable, "-I", "-S", "-c", script, source, str(path)])
+        writer = subprocess.Popen([sys.executable, "-I", "-S", "-c", script, source, str(path)])  # noqa: ASYNC220
         await asyncio.sleep(0.12)
         writer.kill()
         await asyncio.to_thread(writer.wait)

@@ -104,7 +104,7 @@ async def ask_for_config_build(
     services: Wired,
     endings: Waiting,
     streams: Streaming,
-    workspace: Workspace,
+    workspace: Workspace,  # noqa: ARG001 - checked by its dependency
     project_id: str,
     body: Annotated[BuildRequest, Depends(json_body(BuildRequest, optional=True))],
     idempotency_key: IdempotencyKey = None,

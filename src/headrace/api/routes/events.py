@@ -27,9 +27,9 @@ async def build_events(
     streams: Streaming,
     build_id: str,
     follow: Annotated[bool, Query(description="Go on until the build has ended.")] = False,
-    after: Annotated[str | None, Query(max_length=20, description=_PLACE)] = None,
-    last_event_id: Annotated[str | None, Query(max_length=20, description=_PLACE)] = None,
-    last_event_id_header: Annotated[
+    after: Annotated[str | None, Query(max_length=20, description=_PLACE)] = None,  # noqa: ARG001 - read by the stream
+    last_event_id: Annotated[str | None, Query(max_length=20, description=_PLACE)] = None,  # noqa: ARG001
+    last_event_id_header: Annotated[  # noqa: ARG001
         str | None, Header(alias="Last-Event-ID", description=f"{_PLACE} Wins over the parameters.")
     ] = None,
 ) -> Response:
@@ -53,7 +53,7 @@ async def build_logs(
     build_id: str,
     after_id: Annotated[int, Query(ge=0, le=10**15, description="`next_after_id` of the page before.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000, description="Most lines of a page. Only for JSON.")] = 1000,
-    format: Annotated[Literal["json", "text", "raw"], Query(description="How to show the log.")] = "json",
+    format: Annotated[Literal["json", "text", "raw"], Query(description="How to show the log.")] = "json",  # noqa: A002
 ) -> Response:
     """What the build's commands printed."""
     build = await find_build(services, build_id)
