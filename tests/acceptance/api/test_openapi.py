@@ -1,7 +1,7 @@
 """
 The OpenAPI document is true to what is served: a fuzzer that believes it finds nothing.
 
-The API runs as a server over real parts; its worker ends every build at once, so that requests decide what happens.
+The server is wired as always; only its executor starts no process.
 """
 
 from copy import deepcopy

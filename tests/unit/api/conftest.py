@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, ClassVar
 
 import httpx2
 import pytest
 
 from headrace.api.app import create_app
 from headrace.events.file import FileEventLog
+from headrace.executor.fake import FakeExecutor
 from headrace.journal import Journal
 from headrace.layers.layers import Layers
 from headrace.pipeline.services import PublicAddress, Services
@@ -21,20 +21,12 @@ from headrace.store.local import LocalStore
 TOKEN = "hr_api_0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-class NoExecutor:
-    """Knows its name. Nothing in these tests opens a sandbox."""
-
-    name: ClassVar[str] = "none"
-    isolated: ClassVar[bool] = True
-    base_system = "none"
-
-
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    settings = Settings(data_dir=tmp_path, token=TOKEN, upload_bytes=100_000)
+    settings = Settings(data_dir=tmp_path, token=TOKEN, upload_bytes=100_000, executor="fake")
     db = await Database.open(sqlite_url(tmp_path / "headrace.db"))
     events = FileEventLog(tmp_path / "logs")
-    executor: Any = NoExecutor()
+    executor = FakeExecutor(settings)
     yield Services(
         settings=settings,
         db=db,
@@ -48,7 +40,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         sources={"archive": ArchiveFetcher(settings)},
         executor=lambda _: executor,
         worker="w-test",
-        base_system="none",
+        base_system=executor.base_system,
         public=PublicAddress(port=7700),
     )
     await db.close()
