@@ -63,10 +63,9 @@ _SOCK_STREAM, _SOCK_DGRAM, _SOCK_RAW, _TYPE_MASK = 1, 2, 3, 0xF
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 _ADDR_NO_RANDOMIZE = 0x40000
 
-_ARCHITECTURES = {
-    "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
-    "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
-}
+#: The machine's own architecture and no other: a program that calls the kernel by an older door (32 bit, x32) is killed. On 32
+#: bit x86 one call makes sockets of every kind, and no filter can look at its arguments.
+_ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 
 
 def _when(index: int, op: str, value: int, masked: int = 0) -> dict[str, object]:
@@ -94,7 +93,7 @@ def _clone() -> list[dict[str, object]]:
 def _sockets() -> list[dict[str, object]]:
     """
     Unix sockets of every kind; streams and datagrams of IP; the part of netlink that lists interfaces. The rest gets the
-    filter's default: where sockets are multiplexed (32 bit x86), libseccomp takes no second action for them.
+    filter's default.
     """
     rules = [
         _allow("socket", _when(0, "EQ", _AF_UNIX)),
@@ -113,7 +112,7 @@ def profile() -> dict[str, object]:
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": errno.ENOSYS,
-        "architectures": list(_ARCHITECTURES.get(platform.machine(), ())),
+        "architectures": [_ARCHITECTURES[machine]] if (machine := platform.machine()) in _ARCHITECTURES else [],
         "syscalls": [
             # ioctl as a whole: what injects into terminals needs one, and a sandbox has only those that it makes itself.
             {"names": _ALLOWED.split(), "action": "SCMP_ACT_ALLOW"},
