@@ -107,6 +107,7 @@ REACT, PNPM, VUE, VANILLA, OLD = "react-vite", "react-vite-pnpm", "vue-vite", "v
 APP = "src/App.tsx"
 NOTHING = write(".changed", "")
 
+
 def _break_integrity(root: Path) -> None:
     file = root / "package-lock.json"
     data = json.loads(file.read_text())
@@ -215,11 +216,23 @@ def _old_project(root: Path) -> None:
         "devDependencies": {"typescript": "~5.9.3", "vite": "^5.4.21"},
     }
     (root / "package.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    write("index.html", '<!doctype html>\n<div id="app"></div>\n<script type="module" src="/src/main.ts"></script>\n')(root)
-    write("src/main.ts", "import './style.css'\nimport { part } from './part'\n\nconst start: number = 1\nconsole.log(part(start))\n")(root)
+    write("index.html", '<!doctype html>\n<div id="app"></div>\n<script type="module" src="/src/main.ts"></script>\n')(
+        root
+    )
+    write(
+        "src/main.ts",
+        "import './style.css'\nimport { part } from './part'\n\nconst start: number = 1\nconsole.log(part(start))\n",
+    )(root)
     write("src/part.ts", "export function part(n: number): number {\n  return n + 1\n}\n")(root)
     write("src/style.css", "body {\n  color: red;\n}\n")(root)
-    options = {"strict": True, "module": "esnext", "moduleResolution": "bundler", "target": "es2022", "lib": ["es2022", "dom"], "types": []}
+    options = {
+        "strict": True,
+        "module": "esnext",
+        "moduleResolution": "bundler",
+        "target": "es2022",
+        "lib": ["es2022", "dom"],
+        "types": [],
+    }
     write("tsconfig.json", json.dumps({"compilerOptions": options, "include": ["src"]}, indent=2) + "\n")(root)
     write("src/css.d.ts", "declare module '*.css'\n")(root)
 
@@ -245,7 +258,9 @@ class Recorder:
             if where.exists():
                 continue
             where.mkdir(parents=True)
-            packed = subprocess.run(["npm", "pack", "--silent", spec], cwd=where, check=True, capture_output=True, text=True)
+            packed = subprocess.run(
+                ["npm", "pack", "--silent", spec], cwd=where, check=True, capture_output=True, text=True
+            )
             subprocess.run(["tar", "xzf", packed.stdout.split()[-1], "--strip-components=1"], cwd=where, check=True)
         for name, target in {"npm": "bin/npm-cli.js", "npm10": "bin/npm-cli.js", "pnpm10": "bin/pnpm.cjs"}.items():
             link = self.tools / name / "path" / name.rstrip("10")
@@ -268,7 +283,9 @@ class Recorder:
         assert done.returncode == 0, done.stdout
         return root
 
-    def run(self, root: Path, argv: list[str], env: dict[str, str], tool: str | None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, root: Path, argv: list[str], env: dict[str, str], tool: str | None
+    ) -> subprocess.CompletedProcess[str]:
         chosen = [self.tools / tool / "path"] if tool else []
         usual = [self.tools / "node/bin", self.tools / "npm/path", self.tools / "pnpm"]
         path = ":".join(map(str, ["/app/node_modules/.bin", *chosen, *usual, "/usr/bin", "/bin"]))
@@ -297,17 +314,25 @@ class Recorder:
         root = self.scratch / "case"
         shutil.rmtree(root, ignore_errors=True)
         shutil.rmtree("/tmp/empty-cache", ignore_errors=True)
-        skip = shutil.ignore_patterns(".pnpm-store") if case.installed else shutil.ignore_patterns("node_modules", ".pnpm-store")
+        skip = (
+            shutil.ignore_patterns(".pnpm-store")
+            if case.installed
+            else shutil.ignore_patterns("node_modules", ".pnpm-store")
+        )
         shutil.copytree(base, root, symlinks=True, ignore=skip)
         case.change(root)
         argv = case.argv or ["sh", "-c", json.loads((root / "package.json").read_text())["scripts"]["build"]]
         files = sorted(
-            str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and not {"node_modules", ".pnpm-store", "dist"} & set(path.relative_to(root).parts)
+            str(path.relative_to(root))
+            for path in root.rglob("*")
+            if path.is_file() and not {"node_modules", ".pnpm-store", "dist"} & set(path.relative_to(root).parts)
         )
         done = self.run(root, argv, case.env, case.tool)
         assert done.returncode != 0, f"{name} ended well:\n{done.stdout}"
         tidy = re.sub(re.escape(str(self.tools)), "/opt/headrace", done.stdout)
-        tidy = re.sub(r"/tmp/home/\.npm/_logs/\S+", "/home/build/.npm/_logs/debug-0.log", tidy).replace("/tmp/home", "/home/build")
+        tidy = re.sub(r"/tmp/home/\.npm/_logs/\S+", "/home/build/.npm/_logs/debug-0.log", tidy).replace(
+            "/tmp/home", "/home/build"
+        )
         (HERE / "diagnostics" / f"{name}.txt").write_text(tidy)
         facts = {
             "step": case.step,

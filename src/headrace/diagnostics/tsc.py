@@ -9,12 +9,8 @@ from headrace.diagnostics.imports import unresolved
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
-_PLAIN = re.compile(
-    r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+),(?P<column>\d+)\): error (?P<code>TS\d+): (?P<text>.*)"
-)
-_PRETTY = re.compile(
-    r"^(?P<file>\S[^:]*):(?P<line>\d+):(?P<column>\d+) - error (?P<code>TS\d+): (?P<text>.*)"
-)
+_PLAIN = re.compile(r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+),(?P<column>\d+)\): error (?P<code>TS\d+): (?P<text>.*)")
+_PRETTY = re.compile(r"^(?P<file>\S[^:]*):(?P<line>\d+):(?P<column>\d+) - error (?P<code>TS\d+): (?P<text>.*)")
 _NO_PLACE = re.compile(r"^error (?P<code>TS\d+): (?P<text>.*)")
 _CODE_LINE = re.compile(r"^\d+ ")
 _MODULE = re.compile(r"Cannot find (?:module or type declarations for side-effect import of |module )'([^']+)'")
