@@ -1,0 +1,181 @@
+"""What a command reaches by phase, through the real proxy of a real sandbox."""
+
+import asyncio
+import http.server
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from headrace.layers.layers import Layers
+from headrace.layers.toolchain import bin_directories, provide
+from headrace.model.limits import NetworkPhase
+from headrace.model.plan import Tool
+from headrace.model.sandbox import Egress, SandboxMount, SandboxSpec
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import Lab
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["runc", "crun"], indirect=True)]
+
+#: Says each request to the proxy by hand, and prints the status line.
+ASK = """
+import socket, sys
+for request in sys.argv[1:]:
+    with socket.create_connection(("127.0.0.1", 3128), timeout=20) as proxy:
+        proxy.sendall(request.replace("|", "\\r\\n").encode() + b"\\r\\n\\r\\n")
+        answer = b""
+        while chunk := proxy.recv(4096):
+            answer += chunk
+            if b"Connection established" in answer: break
+        print(answer.split(b"\\r\\n")[0].decode())
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    """A web server of this machine; its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.path.encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield serving.server_port
+        serving.shutdown()
+        thread.join()
+
+
+async def ask(lab: "Lab", egress: Egress, *requests: str) -> list[str]:
+    sandbox = await lab.open()
+    result = await sandbox.run(lab.command(("python3", "-c", ASK, *requests), egress=egress), lab.log)
+    assert result.exit_code == 0, lab.text("stderr")
+    return lab.text().splitlines()
+
+
+def denied(lab: "Lab") -> list[tuple[str, int]]:
+    return [(event["host"], event["port"]) for event in lab.events() if event["type"] == "egress.denied"]
+
+
+async def test_a_configured_host_is_reached_wherever_it_is_and_nothing_else(lab: "Lab", server: int) -> None:
+    egress = Egress(phase=NetworkPhase.REGISTRIES, hosts=(f"localhost:{server}",))
+    said = await ask(
+        lab,
+        egress,
+        f"GET http://localhost:{server}/package HTTP/1.1|Host: localhost",
+        f"CONNECT localhost:{server} HTTP/1.1",
+        f"CONNECT 127.0.0.1:{server} HTTP/1.1",
+        "CONNECT localhost:22 HTTP/1.1",
+        "CONNECT example.com:443 HTTP/1.1",
+        "GET http://169.254.169.254/latest/meta-data/ HTTP/1.1",
+    )
+    assert said[0].endswith(" 200 OK")
+    assert said[1] == "HTTP/1.1 200 Connection established"
+    assert said[2:] == ["HTTP/1.1 403 Forbidden"] * 4
+    assert denied(lab) == [("127.0.0.1", server), ("localhost", 22), ("example.com", 443), ("169.254.169.254", 80)]
+
+
+async def test_the_internet_is_public_addresses_only(lab: "Lab", server: int) -> None:
+    addresses = ("127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "100.100.100.200", "168.63.129.16")
+    six = ("[::1]", "[fd00:ec2::254]", "[::ffff:127.0.0.1]", "[64:ff9b::a00:1]", "[fe80::1]")
+    said = await ask(
+        lab,
+        Egress(phase=NetworkPhase.INTERNET),
+        *(f"CONNECT {address}:443 HTTP/1.1" for address in (*addresses, *six)),
+        "CONNECT localhost:80 HTTP/1.1",
+        "CONNECT 1.1.1.1:25 HTTP/1.1",
+        "CONNECT 0x7f000001:80 HTTP/1.1",
+    )
+    assert set(said) == {"HTTP/1.1 403 Forbidden"}
+    assert len(denied(lab)) == len(said)
+
+
+async def test_what_is_no_request_to_a_proxy_is_refused(lab: "Lab") -> None:
+    said = await ask(
+        lab,
+        Egress(phase=NetworkPhase.INTERNET),
+        "GET / HTTP/1.1|Host: example.com",
+        "GET https://example.com/ HTTP/1.1",
+        "CONNECT user@example.com:443 HTTP/1.1",
+        "nonsense",
+    )
+    assert said == ["HTTP/1.1 400 Bad Request"] * 4
+
+
+async def test_without_a_phase_there_is_no_proxy(lab: "Lab") -> None:
+    sandbox = await lab.open()
+    said = await lab.says(
+        sandbox,
+        "env | grep -ic proxy; python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 3128))' 2>&1",
+    )
+    assert said.startswith("0\n")
+    assert "ConnectionRefusedError" in said
+
+
+async def test_the_proxy_ends_with_its_command(lab: "Lab") -> None:
+    sandbox = await lab.open()
+    egress = Egress(phase=NetworkPhase.INTERNET)
+    assert (await sandbox.run(lab.shell("true", egress=egress), lab.log)).exit_code == 0
+    (lock,) = lab.settings.data_dir.glob("sandboxes/sbx_1/commands/0/lock")
+    session = int(lock.read_text().split()[0])
+    async with asyncio.timeout(2):
+        while _in_session(session):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.network
+async def test_npm_installs_through_the_proxy_and_the_result_is_a_layer(lab: "Lab", base_system: Path) -> None:
+    tools = (Tool(name="node", version="24.21.0"), Tool(name="npm", version="11.21.2"))
+    shared = Layers(base_system.parent / "tools")
+    registry = lab.settings.npm_registry
+    mounts = []
+    for tool in tools:
+        provided = await provide(shared, tool, registry)
+        mounts.append(SandboxMount(source=provided.path, target=f"/opt/headrace/{tool.name}-{tool.version}"))
+    package = {"name": "x", "version": "1.0.0", "dependencies": {"is-number": "7.0.0"}}
+    layer = lab.layer("inputs", **{"package.json": json.dumps(package)})
+    sandbox = await lab.executor.open(
+        SandboxSpec(id="sbx_1", build_id="build_1", layers=(layer,), mounts=tuple(mounts))
+    )
+    path = ":".join([*(directory for tool in tools for directory in bin_directories(tool)), "/usr/bin", "/bin"])
+    egress = Egress(phase=NetworkPhase.REGISTRIES, hosts=lab.settings.registry_hosts)
+    env = {"PATH": path, "npm_config_registry": registry}
+    result = await sandbox.run(
+        lab.command(("npm", "install", "--no-audit", "--no-fund"), env=env, egress=egress), lab.log
+    )
+    assert result.exit_code == 0, lab.text("stderr")
+    assert denied(lab) == []
+    assert sandbox.take("node_modules", lab.place / "node_modules")
+    assert (lab.place / "node_modules/is-number/index.js").is_file()
+    assert (lab.place / "node_modules").stat().st_uid == os.geteuid()
+
+    refused = lab.command(
+        ("npm", "view", "is-number", "--registry=https://example.com", "--fetch-retries=0"), env=env, egress=egress
+    )
+    assert (await sandbox.run(refused, lab.log)).exit_code != 0
+    assert ("example.com", 443) in denied(lab)
+
+
+def _in_session(session: int) -> list[str]:
+    """Living processes of a supervisor's session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, sid = path.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(sid) == session and state != "Z":
+            found.append(path.parent.name)
+    return found
