@@ -189,6 +189,13 @@ async def test_processors_are_limited(lab: "Lab") -> None:
     assert result.cpu_seconds / result.seconds < 0.6
 
 
+async def test_programs_count_as_many_processors_as_they_get(lab: "Lab") -> None:
+    sandbox = await lab.open()
+    assert (await lab.says(sandbox, "nproc", limits={"cpus": 1})).strip() == "1"
+    everything = len(os.sched_getaffinity(0))
+    assert (await lab.says(sandbox, "nproc", limits={"cpus": everything})).strip() == str(everything)
+
+
 async def test_one_huge_sparse_file_is_refused(lab: "Lab") -> None:
     # H53
     sandbox = await lab.open()

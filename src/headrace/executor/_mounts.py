@@ -5,6 +5,7 @@ Nothing is mounted where anybody else could see it, so nothing can be left mount
 processes in the namespace. Standard library only: the supervisor uses it.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,5 +116,12 @@ def _put(mount: int, target: str, flags: int, names: int | None) -> None:
     try:
         linux.change_mount(mount, set_flags=flags, user_namespace=names)
         linux.attach_mount(mount, target)
+    except OSError as exc:
+        if names is not None and exc.errno == errno.EINVAL:
+            detail = (
+                f"{target}: its file system takes no idmapped mounts; keep the data directory on ext4, xfs or btrfs"
+            )
+            raise OSError(exc.errno, detail) from exc
+        raise
     finally:
         os.close(mount)

@@ -44,6 +44,8 @@ class Place(NamedTuple):
     network: str | None = None
     #: Descriptors that a process of this service may have at most: a sandbox can't have more.
     descriptors: int = 65_536
+    #: The processors that the sandbox sees and uses; empty for all.
+    processors: tuple[int, ...] = ()
 
 
 def environment(command: SandboxCommand, *, proxy: bool) -> dict[str, str]:
@@ -60,6 +62,8 @@ def environment(command: SandboxCommand, *, proxy: bool) -> dict[str, str]:
         address = f"http://127.0.0.1:{PROXY_PORT}"
         own |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address)
         own |= dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
+        # Without it, fetch() of Node takes no notice of proxies.
+        own["NODE_USE_ENV_PROXY"] = "1"
     return own | command.env
 
 
@@ -102,7 +106,7 @@ def container(command: SandboxCommand, place: Place) -> dict[str, object]:
             "gidMappings": [{"containerID": 0, "hostID": place.first_id, "size": IDS}],
             "namespaces": _namespaces(place.network),
             "cgroupsPath": place.cgroup,
-            "resources": _resources(command.limits),
+            "resources": _resources(command.limits, place.processors),
             "seccomp": _profile(),
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
@@ -149,12 +153,15 @@ def _rlimits(limits: Limits, descriptors: int) -> list[dict[str, object]]:
     return [{"type": name, "soft": value, "hard": value} for name, value in values.items()]
 
 
-def _resources(limits: Limits) -> dict[str, object]:
+def _resources(limits: Limits, processors: Sequence[int]) -> dict[str, object]:
+    cpu: dict[str, object] = {"period": _CPU_PERIOD, "quota": max(1000, int(limits.cpus * _CPU_PERIOD))}
+    if processors:
+        cpu["cpus"] = ",".join(map(str, processors))
     return {
         "devices": [{"allow": False, "access": "rwm"}],
         # swap is memory and swap together: equal numbers mean that there is none.
         "memory": {"limit": limits.memory_bytes, "swap": limits.memory_bytes},
-        "cpu": {"period": _CPU_PERIOD, "quota": max(1000, int(limits.cpus * _CPU_PERIOD))},
+        "cpu": cpu,
         "pids": {"limit": limits.pids},
     }
 

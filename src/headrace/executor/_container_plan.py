@@ -1,0 +1,146 @@
+"""One command of a sandbox as instructions for its supervisor: the container's configuration, its root, its limits."""
+
+import json
+import os
+import resource
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from headrace.errors import ExecutorUnavailable
+from headrace.executor import _spec
+from headrace.executor._cgroup import cgroup_mounts
+from headrace.executor._instructions import ContainerPlan, EgressPlan, Instructions
+from headrace.executor._mounts import NETWORK, ROOT, RootPlan
+from headrace.executor._runtime import Runtime
+from headrace.model.limits import NetworkPhase
+from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxSpec
+from headrace.settings import Settings
+
+_CA_BUNDLES = (_spec.CA_BUNDLE, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+#: A sandbox may leave this part of its memory in files of /tmp.
+_TMP_SHARE = 2
+
+
+class Machine(NamedTuple):
+    """What is the same for all sandboxes of this machine."""
+
+    base: Path
+    runtime: Runtime
+    ca_bundle: str | None
+    #: `host` or `host:port` of the npm registry: allowed wherever registries are.
+    registry: str
+    #: Descriptors that a process may have at most.
+    descriptors: int
+    #: Processors that can be given to sandboxes; empty where they can't be chosen.
+    processors: tuple[int, ...]
+
+
+def read_machine(base: Path, runtime: Runtime, settings: Settings) -> Machine:
+    chosen = (os.environ.get("SSL_CERT_FILE"), *_CA_BUNDLES)
+    bundle = next((str(Path(path).resolve()) for path in chosen if path and Path(path).is_file()), None)
+    pickable = any("cpuset" in mount.controllers for mount in cgroup_mounts()) or _offers("cpuset")
+    return Machine(
+        base=base,
+        runtime=runtime,
+        ca_bundle=bundle,
+        registry=urlsplit(settings.npm_registry).netloc.rpartition("@")[2],
+        descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        processors=tuple(sorted(os.sched_getaffinity(0))) if pickable else (),
+    )
+
+
+def container_instructions(
+    machine: Machine,
+    spec: SandboxSpec,
+    command: SandboxCommand,
+    place: Path,
+    log: Path,
+    first_id: int,
+    cgroup: str,
+) -> Instructions:
+    """Also writes `config.json` to `place`, the command's directory. Raises ExecutorUnavailable for what can't be."""
+    directory = place.parents[1]
+    egress = _egress(machine, command)
+    where = _spec.Place(
+        first_id=first_id,
+        root=ROOT,
+        cgroup=cgroup,
+        network=NETWORK if egress else None,
+        descriptors=machine.descriptors,
+        processors=_processors(machine, command.limits.cpus, first_id),
+    )
+    (place / "config.json").write_text(json.dumps(_spec.container(command, where)))
+    limits, disk = command.limits, directory / "disk"
+    # Left by the overlay of an earlier command; `volatile` refuses a used one.
+    shutil.rmtree(disk / "work", ignore_errors=True)
+    (disk / "work").mkdir()
+    return Instructions(
+        build_id=spec.build_id,
+        step=command.step,
+        log=str(log),
+        seconds=limits.seconds,
+        soft_seconds=limits.seconds * limits.soft_fraction,
+        log_bytes=limits.log_bytes,
+        disk_bytes=limits.disk_bytes,
+        watched=[str(disk / "upper"), str(disk / "home")],
+        container=ContainerPlan(
+            runtime=machine.runtime,
+            container=f"{spec.id}.{command.index}",
+            state=str(directory / "state"),
+            bundle=str(place),
+            cgroup=cgroup,
+            root=_root(machine, spec, disk, first_id, limits.memory_bytes // _TMP_SHARE),
+        ),
+        egress=egress,
+    )
+
+
+def _root(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, tmp_bytes: int) -> RootPlan:
+    if missing := next((layer for layer in spec.layers if not layer.is_dir()), None):
+        raise ExecutorUnavailable(f"a layer of the sandbox {spec.id} is not there: {missing}")
+    return RootPlan(
+        base=str(machine.base),
+        layers=[str(layer) for layer in spec.layers],
+        disk=str(disk),
+        tools={_spec.mount_point(mount): str(mount.source) for mount in spec.mounts},
+        ca_bundle=machine.ca_bundle,
+        owner=(os.geteuid(), os.getegid()),
+        first_id=first_id,
+        build_user=first_id + _spec.BUILD_USER,
+        working_directory=WORKING_DIRECTORY,
+        home=_spec.HOME,
+        tmp_bytes=tmp_bytes,
+    )
+
+
+def _egress(machine: Machine, command: SandboxCommand) -> EgressPlan | None:
+    phase = command.egress.phase
+    if phase is NetworkPhase.NONE:
+        return None
+    hosts = list(command.egress.hosts)
+    if phase in (NetworkPhase.REGISTRIES, NetworkPhase.INTERNET):
+        hosts.append(machine.registry)
+    return EgressPlan(phase=phase, hosts=hosts)
+
+
+def _processors(machine: Machine, cpus: float, first_id: int) -> tuple[int, ...]:
+    """
+    The processors of a sandbox that gets fewer than there are, so that programs that count them start as many threads as
+    can run. Different sandboxes get different ones.
+    """
+    wanted = max(1, -int(-cpus // 1))
+    if wanted >= len(machine.processors):
+        return ()
+    start = first_id // _spec.IDS % len(machine.processors)
+    doubled = machine.processors * 2
+    return tuple(sorted(doubled[start : start + wanted]))
+
+
+def _offers(controller: str) -> bool:
+    """Whether control groups version 2 have this controller here."""
+    try:
+        return controller in Path("/sys/fs/cgroup/cgroup.controllers").read_text().split()
+    except OSError:
+        return False
