@@ -13,6 +13,9 @@ from headrace.model.diagnostic import Failure, FailureReason
 _BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device"}
 
+#: Files that speak to Headrace and git, at the top of a project that is served as it is.
+_SETTINGS = frozenset({"headrace.toml", ".headraceignore", ".gitignore", ".gitattributes"})
+
 #: Not part of a result, even where the result is the project's own directory.
 _SKIPPED = frozenset({"node_modules", ".git", ".pnpm-store"})
 
@@ -89,6 +92,8 @@ def _walk(tree_fd: int, directory: str) -> Iterator[tuple[str, os.stat_result | 
             with os.scandir(descriptor) as entries:
                 for entry in entries:
                     path = prefix + entry.name
+                    if path in _SETTINGS:
+                        continue
                     if entry.is_symlink():
                         yield (
                             path,

@@ -46,6 +46,7 @@ class Wish:
     #: The file, and the key where the file has several.
     source: str
     file: str | None = None
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def _wishes(view: ProjectView, project_file: ProjectFile) -> Iterator[Wish]:
     if project_file.build.node:
         yield Wish(project_file.build.node, f"{project_file.path} build.node", project_file.path)
     if view.manifest and (engine := view.manifest.engines.get("node")):
-        yield Wish(engine, f"{view.manifest.path} engines.node", view.manifest.path)
+        path = view.manifest.path
+        yield Wish(engine, f"{path} engines.node", path, _line_of_engines(view.text("package.json") or ""))
     for name in (".nvmrc", ".node-version"):
         if line := _first_line(_nearest(view, name)):
             yield Wish(line, name, _where(view, name))
@@ -91,6 +93,13 @@ def _wishes(view: ProjectView, project_file: ProjectFile) -> Iterator[Wish]:
             yield Wish(wish, name, joined(view.root, name))
     if view.manifest and (wish := _dev_engine(view.manifest.raw.get("devEngines"))):
         yield Wish(wish, f"{view.manifest.path} devEngines.runtime", view.manifest.path)
+
+
+def _line_of_engines(text: str) -> int | None:
+    """The line of `node` in `engines`, for what people wrote by hand."""
+    engines = text.find('"engines"')
+    at = text.find('"node"', engines)
+    return text.count("\n", 0, at) + 1 if 0 <= engines < at else None
 
 
 def _nearest(view: ProjectView, name: str) -> str | None:
@@ -198,4 +207,5 @@ def _unsupported(wish: Wish, message: str) -> Exception:
         f"{wish.source}: {line}; the choices are {choices}",
         hint=f'ask for one of {choices} in {wish.file or "package.json"}, or set node = "{DEFAULT_NODE}" below [build] in headrace.toml',
         file=wish.file,
+        line=wish.line,
     )

@@ -57,6 +57,13 @@ def test_dependencies_are_not_part_of_a_result_at_the_root(tmp_path: Path, tree:
     assert [file.path for file in listed(tree, directory="").files] == ["index.html"]
 
 
+def test_what_speaks_to_headrace_is_not_part_of_a_result(tmp_path: Path, tree: int) -> None:
+    for name in ("headrace.toml", ".headraceignore", "index.html", "docs/headrace.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [file.path for file in listed(tree, directory="").files] == ["docs/headrace.toml", "index.html"]
+
+
 @pytest.mark.timeout(10)
 def test_reading_never_follows_and_never_waits(tmp_path: Path, tree: int) -> None:
     (tmp_path / "secret").write_text("secret")

@@ -100,3 +100,9 @@ def test_the_tables_fit_together() -> None:
     assert NODE_VERSIONS.keys() == NPM_FOR_NODE.keys()
     assert all((version := parse_version(text)) and version[0] == major for major, text in NODE_VERSIONS.items())
     assert set(LOCK_FILES.values()) == {"npm", "pnpm", "yarn", "bun"}
+
+
+def test_the_line_of_a_wish_that_cannot_be_had_is_named() -> None:
+    with pytest.raises(StepFailed) as stopped:
+        choose({"package.json": '{\n  "name": "a",\n  "engines": {\n    "node": "99"\n  }\n}'})
+    assert stopped.value.failure.diagnostics[0].line == 4
