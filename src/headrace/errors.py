@@ -54,6 +54,14 @@ class InvalidSetting(HeadraceError):
     exit_status = 78
 
 
+class NeedsInput(HeadraceError):
+    """The command line would have to ask, and nobody is there to answer."""
+
+    code = "input.needed"
+    http_status = 400
+    exit_status = 4
+
+
 class NotAuthenticated(HeadraceError):
     code = "auth.required"
     http_status = 401

@@ -176,6 +176,25 @@ def test_the_cache_lists_and_explains_itself(headrace: Headrace, served: Any) ->
     assert "dependencies" in [decision["cache"] for decision in decisions]
 
 
+def test_what_was_removed_from_the_cache_is_made_again(headrace: Headrace, served: Any) -> None:
+    entries = headrace.json("cache", "ls")["items"]
+    digest = next(entry["digest"] for entry in entries if entry["kind"] == "dependencies")
+    assert headrace("cache", "rm", digest.removeprefix("sha256:")[:12]).returncode == 0
+    assert digest not in [entry["digest"] for entry in headrace.json("cache", "ls")["items"]]
+    assert headrace("cache", "rm", digest).returncode == 5
+    again = headrace.json("build", EXAMPLE, "--force")
+    assert again["artifact"] == served["artifact"]
+    assert not next(step for step in again["steps"] if step["id"] == "dependencies")["cached"]
+
+
+def test_everything_is_removed_only_when_somebody_agrees(headrace: Headrace, served: Any) -> None:
+    ended = subprocess.run(
+        [ROOT / "headrace", "cache", "rm", "--all"], env=headrace.environment, stdin=subprocess.DEVNULL, check=False
+    )
+    assert ended.returncode == 4
+    assert headrace.json("cache", "ls")["items"]
+
+
 def test_a_build_that_fails_says_where(headrace: Headrace, served: Any, tmp_path: Path) -> None:
     broken = shutil.copytree(EXAMPLE, tmp_path / "broken")
     source = next(broken.glob("src/App.tsx"))
@@ -297,8 +316,10 @@ def test_the_doctor_finds_this_machine_fit(headrace: Headrace) -> None:
     assert "missing" not in {finding["status"] for finding in findings}
 
 
-def test_two_servers_do_not_share_a_port(headrace: Headrace, served: Any) -> None:
+def test_two_servers_do_not_share_a_port(served: Any, tmp_path: Path) -> None:
     port = served["url"].rsplit(":", 1)[1].strip("/")
-    ended = headrace("serve", "--port", port)
-    assert ended.returncode == 78
-    assert port in ended.stderr
+    other = Headrace(tmp_path / "data")
+    for command in (["serve", "--port", port], ["up", EXAMPLE, "--port", port]):
+        ended = other(*command)
+        assert ended.returncode == 78
+        assert f":{port}" in ended.stderr

@@ -2,7 +2,7 @@
 
 import click
 
-from headrace.cli.output import answer, data, note, size, table
+from headrace.cli.output import answer, confirm, data, note, size, table
 
 
 @click.group("cache")
@@ -81,15 +81,24 @@ def prune(budget: int | None, as_json: bool) -> None:
 
 
 @command.command("rm")
-@click.argument("entry")
-def remove(entry: str) -> None:
+@click.argument("entry", required=False)
+@click.option("--all", "everything", is_flag=True, help="Remove every entry.")
+@click.option("--yes", is_flag=True, help="Don't ask before removing everything.")
+def remove(entry: str | None, everything: bool, yes: bool) -> None:
     """Remove ENTRY: its digest, or the beginning of it as `headrace cache ls` prints it."""
     from headrace.cli.servers import reading
     from headrace.settings import read_settings
 
+    if (entry is None) is not everything:
+        raise click.UsageError("name one entry, or say --all")
     with reading(read_settings()) as client:
-        client.delete(f"/cache/{_digest(client.get('/cache')['items'], entry)}")
-    note(f"removed {entry}")
+        entries = client.get("/cache")["items"]
+        chosen = [one["digest"] for one in entries] if entry is None else [_digest(entries, entry)]
+        if everything and not yes:
+            confirm(f"Remove {len(chosen)} entries, {size(sum(one['bytes'] for one in entries))}?", otherwise="--yes")
+        for digest in chosen:
+            client.delete(f"/cache/{digest}")
+    note(f"removed {len(chosen)} entries" if everything else f"removed {entry}")
 
 
 def _digest(entries: list[dict[str, str]], text: str) -> str:

@@ -170,12 +170,13 @@ def error_of(status: int, body: bytes) -> HeadraceError:
     except ValueError:
         problem = {}
     code = problem.get("code")
-    kind = _class_of(code) or _BY_STATUS.get(status, HeadraceError)
+    kind = error_class(code) or _BY_STATUS.get(status, HeadraceError)
     message = problem.get("detail") or problem.get("title") or f"the server answered {status}"
     return kind(message, hint=problem.get("hint"), code=code)
 
 
-def _class_of(code: str | None) -> type[HeadraceError] | None:
+def error_class(code: str | None) -> type[HeadraceError] | None:
+    """The class with this code, if there is one."""
     waiting = [HeadraceError]
     while waiting:
         kind = waiting.pop()

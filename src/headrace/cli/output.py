@@ -33,6 +33,15 @@ def answer(text: str) -> None:
     sys.stdout.flush()
 
 
+def confirm(question: str, *, otherwise: str) -> None:
+    """Ask before something can't be undone. Without a terminal it raises NeedsInput, which names the option `otherwise`."""
+    from headrace.errors import NeedsInput
+
+    if not sys.stdin.isatty():
+        raise NeedsInput(f"{question} Nobody can be asked here.", hint=f"say {otherwise}")
+    click.confirm(question, abort=True, err=True)
+
+
 def data(value: object) -> None:
     """The result as one JSON value on stdout; on one line unless a person looks."""
     from headrace.model.value import Value

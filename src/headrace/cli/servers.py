@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.cli.client import Client
-from headrace.errors import NotAuthenticated, NotFound, ServerUnreachable, Unavailable
+from headrace.cli.client import Client, error_class
+from headrace.errors import HeadraceError, NotAuthenticated, NotFound, ServerUnreachable, Unavailable
 from headrace.settings import Settings, server_url
 
 
@@ -102,7 +103,7 @@ def _child(settings: Settings, options: list[str], *, stays: bool) -> Iterator[S
         url = process.stdout.readline().decode().strip()
         if not url:
             process.wait()
-            raise Unavailable(f"the server did not start: {_last_words(log, begin)}", hint=f"its log is {log}")
+            raise _reason(log, begin)
         yield Server(Client(url, settings.token or _kept_token(settings)), process)
     except BaseException:
         process.terminate()
@@ -135,8 +136,12 @@ def _kept_token(settings: Settings) -> str:
         ) from exc
 
 
-def _last_words(log: Path, begin: int) -> str:
-    """What the server said before it ended: its errors come first, hints after them."""
-    lines = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
-    errors = [line for line in lines if line.startswith("error:")]
-    return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
+def _reason(log: Path, begin: int) -> HeadraceError:
+    """Why a server did not start: the error that it printed last."""
+    said = log.read_bytes()[begin:].decode(errors="replace").strip()
+    found = re.search(r"^error: (?P<message>.*) \[(?P<code>[\w.]+)\](?:\nhint: (?P<hint>.*))?", said, re.MULTILINE)
+    if found is None:
+        last = said.splitlines()[-1] if said else "it said nothing"
+        return Unavailable(f"the server did not start: {last}", hint=f"its log is {log}")
+    kind = error_class(found["code"]) or Unavailable
+    return kind(found["message"], hint=found["hint"], code=found["code"])

@@ -33,6 +33,7 @@ def test_a_build_says_by_its_status_how_it_ended(
     ("raised", "expected"),
     [
         (errors.InvalidInput("no"), 2),
+        (errors.NeedsInput("no"), 4),
         (errors.NotAuthenticated("no"), 3),
         (errors.NotAllowed("no"), 3),
         (errors.NotFound("no"), 5),
