@@ -14,7 +14,7 @@ def explain(
     seconds_saved: float | None = None,
     made_by: str | None = None,
 ) -> str:
-    """One line: `Cache hit! …` or `Cache miss for key …: …`, with what the key was made from."""
+    """One line: `Cache hit! …` or `Cache miss for key …: …`."""
     short = short_key(key)
     thing = _THING.get(cache, cache)
     if hit:
@@ -25,19 +25,5 @@ def explain(
     return f"Cache miss for key {short}: {why}"
 
 
-def key_words(key: CacheKey) -> str:
-    """`Cache key from package-lock.json: 0123456789ab`."""
-    return f"Cache key from {_made_from(key)}: {short_key(key)}"
-
-
 def short_key(key: CacheKey) -> str:
     return key.digest.removeprefix("sha256:")[:12]
-
-
-def _made_from(key: CacheKey) -> str:
-    """The input that people would name: the lock file, else the manifest, else the first one."""
-    files = [part.name.removeprefix("file ") for part in key.inputs if part.name.startswith("file ")]
-    locks = [name for name in files if name.endswith(("package-lock.json", "pnpm-lock.yaml", "npm-shrinkwrap.json"))]
-    if locks or files:
-        return (locks or files)[0]
-    return key.inputs[0].name
