@@ -27,6 +27,8 @@ _log = structlog.get_logger(__name__)
 
 #: How long a collection waits for the next.
 EVERY_SECONDS = 1800.0
+#: A log is compressed this long after its last line.
+RETIRE_SECONDS = 3600.0
 #: A blob is put before the row that names it is written.
 GRACE_SECONDS = 3600.0
 
@@ -46,6 +48,7 @@ async def keep_collecting(services: Services) -> None:
             removed = await prune(services)
             for source in services.sources.values():
                 await source.tidy()
+            await retire_logs(services)
             collected = await collect_blobs(services)
             for layers in (services.layers, services.trees, services.tools):
                 await asyncio.to_thread(layers.settle)
@@ -53,6 +56,15 @@ async def keep_collecting(services: Services) -> None:
             _log.warning("collection will be tried again", error=str(exc))
         else:
             _log.info("collected", layers=len(removed), blobs=collected.blobs, bytes=collected.bytes)
+
+
+async def retire_logs(services: Services) -> None:
+    """Compress the logs of builds that ended a while ago: their readers have gone."""
+    directory = services.settings.data_dir / "logs"
+    old = time.time() - RETIRE_SECONDS
+    for path in await asyncio.to_thread(lambda: list(directory.glob("*.ndjson"))):
+        if path.stat().st_mtime < old and await services.events.closed(path.stem):
+            await services.events.retire(path.stem)
 
 
 async def prune(services: Services, budget: int | None = None) -> list[Layer]:

@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def provisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Base system and tool chains, made once and shared by the data directories of all tests on this machine."""
-    kept = os.environ.get("HEADRACE_TEST_PROVISIONS")
+    kept = os.environ.get("TEST_PROVISIONS")
     place = Path(kept) if kept else tmp_path_factory.getbasetemp().parent / "provisions"
     place.mkdir(parents=True, exist_ok=True)
     return place

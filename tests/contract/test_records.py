@@ -1,5 +1,5 @@
 """
-What the records promise, on every database they run on: SQLite, and PostgreSQL where `HEADRACE_TEST_POSTGRES` has the URL
+What the records promise, on every database they run on: SQLite, and PostgreSQL where `TEST_POSTGRES` has the URL
 of an empty one.
 """
 
@@ -33,9 +33,9 @@ NOW = "2026-11-20T12:00:00.000Z"
 _numbers = count(1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if os.environ.get("HEADRACE_TEST_POSTGRES") else ["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"] if os.environ.get("TEST_POSTGRES") else ["sqlite"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return sqlite_url(tmp_path / "headrace.db") if request.param == "sqlite" else os.environ["HEADRACE_TEST_POSTGRES"]
+    return sqlite_url(tmp_path / "headrace.db") if request.param == "sqlite" else os.environ["TEST_POSTGRES"]
 
 
 @pytest.fixture

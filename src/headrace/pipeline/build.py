@@ -24,8 +24,7 @@ async def run_build_command(ctx: Context, planned: Planned, layer: Layer | None,
         layers = (layer.path, planned.directory) if layer else (planned.directory,)
         mounts = await tool_mounts(ctx, plan.tools)
         sandbox = await ctx.open_sandbox(sandbox_spec(ctx, StepId.BUILD, plan.build, layers, mounts))
-        files = [file.path for file in planned.tree.files]
-        result = await run_command(ctx, sandbox, StepId.BUILD, plan.build, plan.tools, files)
+        result = await run_command(ctx, sandbox, StepId.BUILD, plan.build, planned)
         built = await _opened(planned, held, sandbox.open_tree())
         step.summary = f"built in {result.seconds:.2f} s"
         return built

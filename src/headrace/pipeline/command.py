@@ -8,6 +8,7 @@ from headrace.diagnostics.diagnose import diagnose
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
 from headrace.layers.toolchain import bin_directories, mount_point, provide
+from headrace.logreader import log_lines
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
 from headrace.model.limits import NetworkPhase
 from headrace.model.plan import PlannedCommand, StepId, Tool
@@ -20,7 +21,8 @@ from headrace.model.sandbox import (
     SandboxSpec,
 )
 from headrace.pipeline.context import Context, sandbox_name
-from headrace.pipeline.printed import printed_lines
+from headrace.pipeline.values import Planned
+from headrace.plan.project_files import DirectoryFiles
 
 
 async def tool_mounts(ctx: Context, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
@@ -40,15 +42,10 @@ def sandbox_spec(
 
 
 async def run_command(
-    ctx: Context,
-    sandbox: Sandbox,
-    step: StepId,
-    command: PlannedCommand,
-    tools: Collection[Tool],
-    files: Collection[str],
+    ctx: Context, sandbox: Sandbox, step: StepId, command: PlannedCommand, planned: Planned
 ) -> CommandResult:
     """Run `command` to its end. Raises StepFailed, with the reason and the diagnostics, when it does not succeed."""
-    env = environment(ctx, command, tools)
+    env = environment(ctx, step, command, planned.plan.tools)
     request = SandboxCommand(
         index=0,
         step=step,
@@ -72,26 +69,29 @@ async def run_command(
         ctx.record(_completed(ctx, step, result))
     if result.exit_code == 0 and result.killed_by is None:
         return result
-    failure = await asyncio.to_thread(diagnose, step, command, result, printed_lines(ctx.log, step), files)
+    files = [file.path for file in planned.tree.files]
+    read = DirectoryFiles(planned.directory).read
+    failure = await asyncio.to_thread(diagnose, step, command, result, log_lines(ctx.log, step), files, read)
     for diagnostic in failure.diagnostics:
         ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
     raise StepFailed(failure)
 
 
-def environment(ctx: Context, command: PlannedCommand, tools: Collection[Tool]) -> Mapping[str, str]:
+def environment(ctx: Context, step: StepId, command: PlannedCommand, tools: Collection[Tool]) -> Mapping[str, str]:
     """The whole environment of a command. What a project sets wins, except where tools are found."""
     own = {
         "CI": "true",
         "FORCE_COLOR": "1",
         "HEADRACE": "1",
-        "HEADRACE_BUILD_ID": ctx.build.id,
         "LANG": "C.UTF-8",
         "TZ": "UTC",
     }
     binaries = [str(PurePosixPath(WORKING_DIRECTORY, where, "node_modules/.bin")) for where in {command.directory, ""}]
     chain = [directory for tool in tools for directory in bin_directories(tool)]
     path = [*sorted(binaries, reverse=True), *chain, "/usr/local/bin", "/usr/bin", "/bin"]
-    return {**own, **ctx.project.settings.env, **command.env, "PATH": ":".join(path)}
+    # A project's variables are no input of its layer, so an install must not see them.
+    theirs = {} if step is StepId.DEPENDENCIES else ctx.project.settings.env
+    return {**own, **theirs, **command.env, "PATH": ":".join(path)}
 
 
 def _egress(ctx: Context, phase: NetworkPhase) -> Egress:

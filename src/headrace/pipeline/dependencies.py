@@ -94,8 +94,7 @@ async def _install(ctx: Context, planned: Planned, install: Install, key: CacheK
     inputs = await _inputs_only(ctx, planned.tree, install)
     spec = sandbox_spec(ctx, StepId.DEPENDENCIES, install.command, (inputs,), await tool_mounts(ctx, plan.tools))
     sandbox = await ctx.open_sandbox(spec)
-    files = [file.path for file in planned.tree.files]
-    result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, install.command, plan.tools, files)
+    result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, install.command, planned)
     made = ctx.scratch / "layer"
     await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
     layer = await asyncio.to_thread(
