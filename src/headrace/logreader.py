@@ -29,6 +29,18 @@ def log_lines(path: Path, step: str) -> Iterator[LogLine]:
         yield LogLine(seq=line.seq, text=plain(line.text))
 
 
+def denied_hosts(path: Path, step: str) -> list[str]:
+    """Hosts that `step` was kept from reaching, in their order, from an event file that is not compressed."""
+    hosts: dict[str, None] = {}
+    for piece in EventFile(path).read_from():
+        for line in piece.split(b"\n"):
+            if b'"type":"egress.denied"' in line:
+                event = orjson.loads(line)
+                if event["type"] == "egress.denied" and event["step"] == step:
+                    hosts[event["host"]] = None
+    return list(hosts)
+
+
 def printed(path: Path, step: str) -> Tally:
     """What the command of `step` printed, counted again, for one whose supervisor can't say it any more."""
     tally = Tally()

@@ -4,14 +4,10 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from headrace.diagnostics.places import Places
-from headrace.model.diagnostic import Diagnostic, FailureReason
+from headrace.model.diagnostic import Diagnostic, FailureReason, LogLine
 from headrace.model.value import Value
 
-
-class LogLine(Value):
-    seq: int
-    #: Without ANSI sequences.
-    text: str
+__all__ = ["Found", "LogLine", "Parser"]
 
 
 class Found(Value):

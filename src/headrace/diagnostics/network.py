@@ -1,8 +1,9 @@
 """Words of a connection that could not be had, whatever tool says them."""
 
 import re
+from collections.abc import Sequence
 
-from headrace.model.diagnostic import FailureReason
+from headrace.model.diagnostic import Failure, FailureReason
 
 _DENIED = re.compile(
     r"Proxy connection ended before receiving CONNECT response|egress\.denied|tunneling socket could not be established.*403|CONNECT tunnel failed, response 403|Received HTTP code 403 from proxy|Proxy response \(403\)|ENETUNREACH|EAI_AGAIN"
@@ -32,6 +33,22 @@ def network_failure(text: str) -> tuple[FailureReason, str, str] | None:
         FailureReason.REGISTRY_UNAVAILABLE,
         f"{host} does not answer",
         "try again; if it stays, check the registry's address in .npmrc",
+    )
+
+
+def blamed_on_denial(failure: Failure, denied: Sequence[str]) -> Failure:
+    """
+    The failure with the reason that the sandbox's proxy knows: tools say of a host that was denied whatever a refused
+    connection makes them say. `denied` are the hosts that the step was kept from.
+    """
+    said = " ".join([failure.message, *(f"{d.message} {d.excerpt or ''}" for d in failure.diagnostics[:1])])
+    host = next((host for host in denied if host in said), None)
+    if host is None or failure.reason not in (FailureReason.COMMAND_FAILED, FailureReason.REGISTRY_UNAVAILABLE):
+        return failure
+    return failure.but(
+        reason=FailureReason.NETWORK_DENIED,
+        message=f"{host} can't be reached from this step: it is none of the hosts that the operator allows",
+        hint="use an allowed registry, or have the operator add the host to HEADRACE_REGISTRY_HOSTS",
     )
 
 

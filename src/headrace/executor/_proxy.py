@@ -26,6 +26,8 @@ _HEAD_BYTES = 64 * 1024
 _PIECE = 256 * 1024
 _CONNECT_SECONDS = 30.0
 _IDLE_SECONDS = 300.0
+#: How often a destination's refusal is explained; after that the connection is closed without a word.
+_ANSWERED_REFUSALS = 2
 #: A command may knock at doors for hours; all are refused, and the log says so this often.
 _DENIALS = 1000
 _OWN_HEADERS = (b"proxy-connection", b"proxy-authorization", b"connection", b"keep-alive")
@@ -78,6 +80,7 @@ class _Proxy:
         self._about = {"build_id": instructions.build_id, "step": instructions.step}
         self._log = EventFile(Path(instructions.log))
         self._denials = 0
+        self._refused: dict[Destination, int] = {}
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
 
     def serve(self, listener: socket.socket) -> None:
@@ -108,10 +111,10 @@ class _Proxy:
             server = self._connect(where)
         except Denied as exc:
             self._record(where, str(exc))
-            _answer(client, "403 Forbidden", f"egress.denied: {where.host}:{where.port}: {exc}")
+            self._refuse(client, where, "403 Forbidden", f"egress.denied: {where.host}:{where.port}: {exc}")
             return
         except OSError as exc:
-            _answer(client, "502 Bad Gateway", f"{where.host}:{where.port} can't be reached: {exc}")
+            self._refuse(client, where, "502 Bad Gateway", f"{where.host}:{where.port} can't be reached: {exc}")
             return
         with server:
             if onward is None:
@@ -119,6 +122,12 @@ class _Proxy:
             else:
                 server.sendall(onward)
             _both_ways(client, server)
+
+    def _refuse(self, client: socket.socket, where: Destination, status: str, text: str) -> None:
+        # npm 10 and 11 ask again without end when a CONNECT is answered with a status; a closed connection ends them.
+        self._refused[where] = self._refused.get(where, 0) + 1
+        if self._refused[where] <= _ANSWERED_REFUSALS:
+            _answer(client, status, text)
 
     def _connect(self, where: Destination) -> socket.socket:
         self._policy.check_name(where)

@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from headrace.diagnostics.diagnose import diagnose
+from headrace.diagnostics.network import blamed_on_denial
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
 from headrace.layers.toolchain import bin_directories, mount_point, provide
-from headrace.logreader import log_lines
+from headrace.logreader import denied_hosts, log_lines
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
 from headrace.model.limits import NetworkPhase
 from headrace.model.plan import PlannedCommand, StepId, Tool
@@ -72,6 +73,7 @@ async def run_command(
     files = [file.path for file in planned.tree.files]
     read = DirectoryFiles(planned.directory).read
     failure = await asyncio.to_thread(diagnose, step, command, result, log_lines(ctx.log, step), files, read)
+    failure = blamed_on_denial(failure, await asyncio.to_thread(denied_hosts, ctx.log, step))
     for diagnostic in failure.diagnostics:
         ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
     raise StepFailed(failure)

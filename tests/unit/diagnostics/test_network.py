@@ -1,0 +1,26 @@
+"""A host that the sandbox was kept from is named as the reason, whatever the tool made of it."""
+
+from headrace.diagnostics.network import blamed_on_denial
+from headrace.model.diagnostic import Failure, FailureReason
+from headrace.model.plan import StepId
+
+
+def failure(reason: FailureReason, message: str) -> Failure:
+    return Failure(reason=reason, step=StepId.DEPENDENCIES, message=message)
+
+
+def test_a_refusal_that_a_tool_passes_on_as_its_own_is_a_denied_network() -> None:
+    said = failure(FailureReason.COMMAND_FAILED, "403 Forbidden - GET https://npm.corp.example/vite")
+    blamed = blamed_on_denial(said, ["npm.corp.example"])
+    assert blamed.reason is FailureReason.NETWORK_DENIED
+    assert "npm.corp.example" in blamed.message
+
+
+def test_a_denied_host_that_the_failure_does_not_name_is_not_its_reason() -> None:
+    said = failure(FailureReason.COMMAND_FAILED, "the script failed")
+    assert blamed_on_denial(said, ["telemetry.example"]) == said
+
+
+def test_a_reason_that_the_tool_knows_better_stays() -> None:
+    said = failure(FailureReason.TYPE_ERROR, "npm.corp.example is not a function")
+    assert blamed_on_denial(said, ["npm.corp.example"]) == said
