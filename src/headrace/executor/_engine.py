@@ -59,14 +59,15 @@ class Engine(Protocol):
 class ContainerEngine:
     """Mounts are private to this process already (`private_mounts`)."""
 
-    def __init__(self, plan: ContainerPlan) -> None:
+    def __init__(self, plan: ContainerPlan, namespace: linux.NewUserNamespace) -> None:
         self._plan = plan
+        self._namespace = namespace
         self._cgroup = Cgroup(plan.cgroup)
 
     def start(self, stdout: int, stderr: int) -> Leader:
         plan = self._plan
         try:
-            make_root(plan.root)
+            make_root(plan.root, self._namespace)
         except OSError as exc:
             raise ContainerFailed(f"the root file system could not be put together: {exc}") from exc
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -83,9 +84,10 @@ class ContainerEngine:
         return max(0, len(self._cgroup.processes()) - 1)
 
     def kill(self, leader: Leader) -> None:
-        # The end of the first process of a PID namespace is the end of all: the kernel sees to it.
+        # The end of the first process of a PID namespace is the end of all: the kernel kills the others and waits for them.
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(leader.descriptor, signal.SIGKILL)
+        _await(leader.descriptor, _KILL_SECONDS)
         self._cgroup.kill()
 
     def usage(self) -> Usage:
@@ -203,12 +205,17 @@ def _reap(keep: int) -> None:
 def _wait_for(pid: int, seconds: float) -> int:
     """The exit code of a child; it is killed when it takes too long."""
     descriptor = os.pidfd_open(pid)
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    if not poller.poll(seconds * 1000):
+    if not _await(descriptor, seconds):
         os.kill(pid, signal.SIGKILL)
     os.close(descriptor)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _await(descriptor: int, seconds: float) -> bool:
+    """Wait for the end of a process by its descriptor; whether it came."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(seconds * 1000))
 
 
 def _runtime_message(plan: ContainerPlan) -> str:

@@ -23,9 +23,10 @@ _SOURCE = str(Path(headrace.__file__).parent.parent)
 
 
 class Spawner:
-    """Starts supervisors through a small process that forks them: see `_spawner`. One per worker, for all executors."""
+    """Starts supervisors through a small process that forks them: see `_spawner`. `containers` says for which engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, containers: bool) -> None:
+        self._containers = containers
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +64,7 @@ class Spawner:
         script = str(Path(__file__).with_name("_spawner.py"))
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", script, _SOURCE],
+                [sys.executable, "-I", "-S", script, _SOURCE, *(["--containers"] if self._containers else [])],
                 stdin=theirs.fileno(),
                 start_new_session=True,
                 env=_environment(),

@@ -48,25 +48,28 @@ class RootPlan:
 _UNUSED = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
 
-def private_mounts(hide: str | None) -> None:
+def private_mounts() -> None:
     """Leave the mounts that others see. What is unmounted outside is still unmounted here."""
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount("none", "/", "none", linux.MS_REC | linux.MS_SLAVE)
-    if hide:
-        linux.unmount(hide)
-        # crun writes below the place even when nothing is mounted there, and would leave it to everybody.
-        linux.mount("headrace", hide, "tmpfs", _UNUSED, "mode=700,size=1m")
     linux.mount("headrace", STAGE, "tmpfs", _UNUSED, "mode=711,size=1m")
 
 
-def make_root(plan: RootPlan) -> None:
-    """Put the root together at `ROOT`. Needs `private_mounts` before."""
+def hide_mount(path: str) -> None:
+    """Put an empty place where a mount is. Needs `private_mounts` before."""
+    linux.unmount(path)
+    # crun writes below the place even when nothing is mounted there, and would leave it to everybody.
+    linux.mount("headrace", path, "tmpfs", _UNUSED, "mode=700,size=1m")
+
+
+def make_root(plan: RootPlan, namespace: linux.NewUserNamespace | None = None) -> None:
+    """Put the root together at `ROOT`. Needs `private_mounts` before. `namespace` is used up."""
     # The build user's files are the service's on the disk. An overlay makes files of its own as root: those get the ids of the
     # sandbox's root.
     users, groups = (
         [linux.IdRange(owner, plan.build_user, 1), linux.IdRange(plan.first_id, 0, 1)] for owner in plan.owner
     )
-    names = linux.user_namespace_with(users, groups)
+    names = namespace.with_ids(users, groups) if namespace else linux.user_namespace_with(users, groups)
     try:
         _attach(plan.base, ROOT, _READ_ONLY)
         _working_directory(plan, names)
@@ -74,7 +77,8 @@ def make_root(plan: RootPlan) -> None:
     finally:
         os.close(names)
     _tools(plan.tools)
-    linux.mount("tmp", f"{ROOT}/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777,size={plan.tmp_bytes}")
+    memory = linux.MS_NOSUID | linux.MS_NODEV
+    linux.mount("tmp", f"{ROOT}/tmp", "tmpfs", memory, f"mode=1777,size={plan.tmp_bytes}")
     if plan.ca_bundle:
         _attach(plan.ca_bundle, f"{ROOT}/etc/ssl/certs/ca-certificates.crt", _READ_ONLY)
 

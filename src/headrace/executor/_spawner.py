@@ -1,47 +1,97 @@
 """
-Starts supervisors quickly: a small process per worker that has imported everything a supervisor needs, and forks.
+Starts supervisors quickly: a small process per executor that has imported everything a supervisor needs, and forks. One
+supervisor is always ready, with what it needs for a container made beforehand.
 
-Started with a socket as standard input. A request is the path of a command's directory; the answer is a descriptor of
-the supervisor's process. It ends when the worker closes the socket; supervisors go on. Standard library only.
+    python -I -S _spawner.py SOURCE [--containers]
+
+with a socket as standard input. A request is the path of a command's directory; the answer is a descriptor of the
+supervisor's process. It ends when the worker closes the socket; supervisors go on. Standard library only.
 """
 
+import gc
 import os
-import signal
+import select
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
-sys.path[:0] = [path for path in sys.argv[1:] if path not in sys.path]
+if __name__ == "__main__":
+    # Started with -I -S, which looks for modules nowhere but in the standard library.
+    sys.path.insert(0, sys.argv[1])
 
-from headrace.executor._supervisor import supervise  # noqa: E402 - the path comes from the command line: -I -S sets none
+from headrace.executor._supervisor import Prepared, supervise
 
-
-def serve(requests: socket.socket) -> None:
-    # Supervisors are nobody's to wait for.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while directory := requests.recv(4096):
-        pid = os.fork()
-        if pid == 0:
-            requests.close()
-            _become_supervisor(Path(os.fsdecode(directory)))
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
-            # It has ended already; what it left says how.
-            requests.send(b"-")
-            continue
-        socket.send_fds(requests, [b"+"], [descriptor])
-        os.close(descriptor)
+#: The next supervisor is made when the runtime of this one has had the processors for itself.
+_QUIET_SECONDS = 0.03
 
 
-def _become_supervisor(directory: Path) -> None:
+class _Supervisor:
+    """A process that waits for the directory of its command."""
+
+    def __init__(self, spawner: socket.socket, *, containers: bool) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._pid = os.fork()
+        if self._pid == 0:
+            spawner.close()
+            self._channel.close()
+            _become_supervisor(theirs, containers=containers)
+        theirs.close()
+        self.descriptor = os.pidfd_open(self._pid)
+
+    def start(self, directory: bytes) -> bool:
+        """False when it isn't there any more."""
+        with suppress(OSError), self._channel:
+            return self._channel.send(directory) > 0
+        return False
+
+    def forget(self) -> None:
+        self._channel.close()
+        os.close(self.descriptor)
+
+
+def serve(requests: socket.socket, *, containers: bool) -> None:
+    gc.freeze()  # what is forked shares these pages as long as nobody looks through them
+    # A supervisor that has ended must not wait for us: it is a zombie as long as we don't look.
+    spare: _Supervisor | None = _Supervisor(requests, containers=containers)
+    poller = select.poll()
+    poller.register(requests, select.POLLIN)
+    while True:
+        if spare is None and not poller.poll(_QUIET_SECONDS * 1000):
+            spare = _Supervisor(requests, containers=containers)
+        _reap()
+        directory = requests.recv(4096)
+        if not directory:
+            return
+        if spare is None or not spare.start(directory):
+            if spare:
+                spare.forget()
+            spare = _Supervisor(requests, containers=containers)
+            spare.start(directory)
+        socket.send_fds(requests, [b"+"], [spare.descriptor])
+        spare.forget()
+        spare = None
+
+
+def _reap() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _become_supervisor(channel: socket.socket, *, containers: bool) -> NoReturn:
     status = 1
     try:
         os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _redirect(directory)
-        supervise(directory)
+        gc.disable()
+        prepared = _prepare() if containers else None
+        if directory := channel.recv(4096):
+            channel.close()
+            gc.enable()
+            _redirect(os.fsdecode(directory))
+            supervise(Path(os.fsdecode(directory)), prepared)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -49,14 +99,21 @@ def _become_supervisor(directory: Path) -> None:
         os._exit(status)
 
 
-def _redirect(directory: Path) -> None:
+def _prepare() -> Prepared | None:
+    """None where it can't be made: then the attempt is made again for a command, which gets to hear why."""
+    try:
+        return Prepared()
+    except OSError:
+        return None
+
+
+def _redirect(directory: str) -> None:
     """Nothing of the worker's stays open: its descriptors would outlive it."""
-    nothing = os.open("/dev/null", os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.dup2(os.open(directory / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
-    os.closerange(3, 256)
+    nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    log = os.open(f"{directory}/supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    for number, descriptor in enumerate((nothing, nothing, log)):
+        os.dup2(descriptor, number)
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=0))
+    serve(socket.socket(fileno=0), containers="--containers" in sys.argv)

@@ -1,6 +1,7 @@
 """A sandbox whose commands run under a supervisor: everything that is the same with and without a container."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -42,7 +43,11 @@ class SupervisedSandbox:
 
     async def _run(self, command: SandboxCommand, log: Path) -> CommandResult:
         place = self._directory.command(command.index)
+        began, followed = time.monotonic(), False
         while (result := read_result(place)) is None:
+            if followed and not place.is_dir():
+                # Somebody else has closed the sandbox meanwhile.
+                return CommandResult(killed_by=KillReason.CANCELLED, seconds=time.monotonic() - began)
             descriptor = supervisor(place)
             if descriptor is None and has_started(place):
                 if not has_ended(place):
@@ -52,6 +57,7 @@ class SupervisedSandbox:
                 descriptor = await asyncio.to_thread(self._start, command, place, log)
             if descriptor is not None:
                 await until_end(descriptor)
+                followed = True
         return result
 
     def _start(self, command: SandboxCommand, place: Path, log: Path) -> int | None:

@@ -27,7 +27,7 @@ from headrace.executor._instructions import (
     read_instructions,
     write_aside,
 )
-from headrace.executor._mounts import NETWORK, private_mounts
+from headrace.executor._mounts import NETWORK, hide_mount, private_mounts
 from headrace.executor._output import CHUNK, LogFailed, Output, Stream, output_pipe
 from headrace.executor._proxy import make_network, start_proxy
 from headrace.executor._runtime import ContainerFailed, hidden_mount
@@ -37,7 +37,15 @@ _TICK_SECONDS = 0.25
 _DRAIN_SECONDS = 2.0
 
 
-def supervise(directory: Path) -> None:
+class Prepared:
+    """What a container needs whatever it runs, made before it is known: it saves a third of a sandbox's start."""
+
+    def __init__(self) -> None:
+        private_mounts()
+        self.namespace = linux.NewUserNamespace()
+
+
+def supervise(directory: Path, prepared: Prepared | None) -> None:
     """Run the command of `directory`. Does nothing when another supervisor has it, or when it has ended."""
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -48,12 +56,13 @@ def supervise(directory: Path) -> None:
         return
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()} {time.monotonic()}".encode(), 0)
-    result = _Supervisor(directory, read_instructions(directory)).run()
+    result = _Supervisor(directory, read_instructions(directory), prepared).run()
     write_aside(directory / "exit.json", json.dumps(result).encode())
 
 
 class _Supervisor:
-    def __init__(self, directory: Path, instructions: Instructions) -> None:
+    def __init__(self, directory: Path, instructions: Instructions, prepared: Prepared | None) -> None:
+        self._prepared = prepared
         self._directory = directory
         self._instructions = instructions
         self._output = Output(
@@ -97,10 +106,12 @@ class _Supervisor:
         if given.process:
             return ProcessEngine(given.process)
         assert given.container  # noqa: S101
-        private_mounts(hidden_mount(given.container.runtime))
+        prepared = self._prepared or Prepared()
+        if hidden := hidden_mount(given.container.runtime):
+            hide_mount(hidden)
         if given.egress:
             start_proxy(make_network(NETWORK), given)
-        return ContainerEngine(given.container)
+        return ContainerEngine(given.container, prepared.namespace)
 
     def _start(self, engine: Engine) -> Leader:
         stdout, stderr = output_pipe(), output_pipe()

@@ -41,7 +41,7 @@ class OciExecutor:
         self.base_system = base_system_name()
         self._settings = settings
         self._root = settings.data_dir / "sandboxes"
-        self._spawner = Spawner()
+        self._spawner = Spawner(containers=True)
         self._machine: Machine | None = None
         self._preparing = asyncio.Lock()
 
