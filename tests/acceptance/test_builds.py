@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ PAGE = "mkdir dist && echo '<h1>made</h1>' > dist/index.html"
 
 
 @pytest.fixture
-def new(server: "Server") -> Iterator[Any]:
+def new(server: "Server") -> Any:
     def make(files: dict[str, str], name: str = "made", **settings: Any) -> str:
         body: dict[str, Any] = {"name": name, "settings": settings}
         created = server.http.post("/workspaces/default/projects", json=body).json()
