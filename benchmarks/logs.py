@@ -120,7 +120,7 @@ def serve(directory: Path) -> None:
 
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=[Route("/", show)]), port=0, log_config=None))
         task = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        while not server.started:
             await asyncio.sleep(0.01)
         print(server.servers[0].sockets[0].getsockname()[1], flush=True)
         await task

@@ -103,9 +103,7 @@ async def measure(kind: str, work: Path, rounds: int) -> dict[str, float]:
     with bare_runs(machine, work / "sandboxes", layer) as bare:
         for number in range(rounds + 3):
             bare.send(True)
-            while not bare.poll():
-                await asyncio.sleep(0.001)
-            figures = (*bare.recv(), *await through_executor(executor, layer, log, number))
+            figures = (*await asyncio.to_thread(bare.recv), *await through_executor(executor, layer, log, number))
             if number >= 3:
                 for name, figure in zip(times, figures, strict=True):
                     times[name].append(figure * 1000)
