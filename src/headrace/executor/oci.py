@@ -1,6 +1,7 @@
 """Sandboxes by an OCI runtime, runc or crun: user namespace, own network, read-only root, limits by control groups."""
 
 import asyncio
+import hashlib
 import json
 import os
 import random
@@ -27,7 +28,6 @@ from headrace.settings import Settings
 
 #: The faster one first.
 RUNTIMES = ("crun", "runc")
-_CGROUPS = "/headrace"
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -41,6 +41,8 @@ class OciExecutor:
         self.base_system = base_system_name()
         self._settings = settings
         self._root = settings.data_dir / "sandboxes"
+        # Two data directories of one machine may have sandboxes of the same name.
+        self._cgroups = f"/headrace/{hashlib.sha256(str(self._root.absolute()).encode()).hexdigest()[:12]}"
         self._spawner = Spawner(containers=True)
         self._machine: Machine | None = None
         self._preparing = asyncio.Lock()
@@ -52,7 +54,7 @@ class OciExecutor:
         return await asyncio.to_thread(existing, self._root)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _CGROUPS).remove)
+        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, self._cgroups).remove)
 
     async def examine(self) -> Sequence[Finding]:
         from headrace.executor._examine import examine  # noqa: PLC0415 - only `headrace doctor` needs it
@@ -115,11 +117,11 @@ class OciExecutor:
             await sandbox.close()
 
     async def _open(self, spec: SandboxSpec, machine: Machine) -> SupervisedSandbox:
-        directory = SandboxDirectory(self._root, spec.id, _CGROUPS)
+        directory = SandboxDirectory(self._root, spec.id, self._cgroups)
         kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": self._free_ids()})
 
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
-            cgroup = f"{_CGROUPS}/{spec.id}"
+            cgroup = f"{self._cgroups}/{spec.id}"
             return container_instructions(machine, spec, command, place, log, kept["first_id"], cgroup)
 
         return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers)
