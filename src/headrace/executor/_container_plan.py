@@ -38,8 +38,9 @@ class Machine(NamedTuple):
 
 
 def read_machine(base: Path, runtime: Runtime, settings: Settings) -> Machine:
-    chosen = (os.environ.get("SSL_CERT_FILE"), *_CA_BUNDLES)
-    bundle = next((str(Path(path).resolve()) for path in chosen if path and Path(path).is_file()), None)
+    bundle = next(
+        (str(Path(path).resolve()) for path in (settings.ca_file, *_CA_BUNDLES) if path and Path(path).is_file()), None
+    )
     pickable = any("cpuset" in mount.controllers for mount in cgroup_mounts()) or _offers("cpuset")
     return Machine(
         base=base,
