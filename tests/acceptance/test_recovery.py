@@ -45,20 +45,18 @@ def assert_log_is_whole(server: "Server", build_id: str, step: str, lines: int) 
     assert sum(event["type"] == "build.completed" for event in events) == 1
 
 
-def left_in(sandboxes: Path) -> list[str]:
-    return [path.name for path in sandboxes.glob("[!.]*")]
+def left_in(data_dir: Path) -> list[str]:
+    """Names of sandboxes, directories of builds and processes that are still there."""
+    found = [path.name for part in ("sandboxes", "builds") for path in (data_dir / part).glob("[!.]*")]
+    running = subprocess.run(["pgrep", "-fa", str(data_dir)], capture_output=True, text=True, check=False).stdout
+    return found + [line for line in running.splitlines() if "headrace serve" not in line and "pgrep" not in line]
 
 
 def assert_nothing_left(data_dir: Path) -> None:
-    sandboxes = data_dir / "sandboxes"
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and left_in(sandboxes):
+    while time.monotonic() < deadline and left_in(data_dir):
         time.sleep(0.05)
-    assert not left_in(sandboxes)
-    scratch = data_dir / "builds"
-    assert not scratch.exists() or not list(scratch.iterdir())
-    running = subprocess.run(["pgrep", "-fa", str(data_dir)], capture_output=True, text=True, check=False).stdout
-    assert not [line for line in running.splitlines() if "headrace serve" not in line and "pgrep" not in line]
+    assert left_in(data_dir) == []
     assert str(data_dir) not in Path("/proc/self/mountinfo").read_text()
 
 
