@@ -145,7 +145,7 @@ class Lab:
 @pytest.fixture(scope="session")
 def base_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sandboxes' base system, made once and shared by all data directories of tests on this machine."""
-    kept = os.environ.get("HEADRACE_TEST_PROVISIONS")
+    kept = os.environ.get("TEST_PROVISIONS")
     place = (Path(kept) if kept else tmp_path_factory.getbasetemp().parent / "provisions") / "base"
     place.mkdir(parents=True, exist_ok=True)
     return place

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import platform
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -201,6 +202,16 @@ async def test_one_huge_sparse_file_is_refused(lab: "Lab") -> None:
     sandbox = await lab.open()
     said = await lab.says(sandbox, "truncate -s 100G big 2>&1; echo $?", limits={"disk_bytes": 2**24})
     assert said.split()[-1] == "153", said
+
+
+async def test_a_first_process_that_is_killed_from_outside_is_no_success(lab: "Lab") -> None:
+    sandbox = await lab.open()
+    running = asyncio.create_task(sandbox.run(lab.shell("echo begun; sleep 1000"), lab.log))
+    await lab.until_printed("begun")
+    (init,) = lab.settings.data_dir.glob("sandboxes/sbx_1/commands/0/pid")
+    os.kill(int(init.read_text()), signal.SIGKILL)
+    result = await running
+    assert (result.exit_code, result.killed_by, result.output.lines) == (None, KillReason.LOST, 1)
 
 
 async def test_nothing_of_a_closed_sandbox_is_left_on_the_machine(lab: "Lab") -> None:

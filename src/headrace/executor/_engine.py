@@ -150,6 +150,8 @@ class ProcessEngine:
             os.setsid()
             linux.die_with_parent(signal.SIGKILL)
             self._cgroup.join()
+            # Builds die first when the machine runs out of memory.
+            Path("/proc/self/oom_score_adj").write_text("500")
             for ours in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM):
                 signal.signal(ours, signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_FSIZE, (plan.file_bytes, plan.file_bytes))

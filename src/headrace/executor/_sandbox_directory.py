@@ -14,6 +14,7 @@ import json
 import os
 import re
 import secrets
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,12 +45,16 @@ def sandbox_path(root: Path, name: str) -> Path:
 
 
 class SandboxDirectory:
-    """`cgroup` is the group that the groups of all sandboxes of one kind are in."""
+    """
+    `cgroup` is the group that the groups of all sandboxes of one kind are in. `mark` is a variable that all processes of
+    this sandbox have, for machines where they can't be put into groups.
+    """
 
-    def __init__(self, root: Path, name: str, cgroup: str) -> None:
+    def __init__(self, root: Path, name: str, cgroup: str, mark: str | None = None) -> None:
         self.path = sandbox_path(root, name)
         self.upper = self.path / "disk" / "upper"
         self._cgroup = Cgroup(f"{cgroup}/{name}")
+        self._mark = mark
 
     def command(self, index: int) -> Path:
         return self.path / "commands" / str(index)
@@ -64,8 +69,7 @@ class SandboxDirectory:
     def bury(self, command: Path) -> None:
         """The supervisor of `command` was killed. What it left behind goes, and the command gets an end."""
         seconds = seconds_since_start(command)
-        self._cgroup.kill(_KILL_SECONDS)
-        self._cgroup.remove()
+        self._kill_processes()
         result = CommandResult(killed_by=KillReason.LOST, seconds=seconds)
         with suppress(FileNotFoundError):  # the sandbox was removed meanwhile
             if not has_ended(command):
@@ -74,8 +78,7 @@ class SandboxDirectory:
     def remove(self) -> None:
         """Kill what runs and remove everything. Safe to repeat, and to be done by two at once."""
         self.kill(KillReason.CANCELLED)
-        self._cgroup.kill(_KILL_SECONDS)
-        self._cgroup.remove()
+        self._kill_processes()
         # The name is free at once; deleting takes its time.
         with suppress(FileNotFoundError):
             self.path.rename(self.path.with_name(f".removed-{secrets.token_hex(6)}"))
@@ -88,9 +91,28 @@ class SandboxDirectory:
         about = os.fstat(tree)
         _readers.append(_Reader(tree, about.st_dev, about.st_ino, lock))
 
+    def _kill_processes(self) -> None:
+        """Those that no supervisor looks after any more."""
+        self._cgroup.kill(_KILL_SECONDS)
+        self._cgroup.remove()
+        for _ in range(100 if self._mark else 0):
+            if not _kill_marked(f"{self._mark}={self.path.name}".encode()):
+                return
+
     def _unfinished(self) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             yield from [path for path in (self.path / "commands").iterdir() if not has_ended(path)]
+
+
+def _kill_marked(variable: bytes) -> bool:
+    """Kill the processes that have this in their environment. False when there are none."""
+    found = False
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if variable in environ.read_bytes().split(b"\0"):
+                os.kill(int(environ.parent.name), signal.SIGKILL)
+                found = True
+    return found
 
 
 class _Reader(NamedTuple):

@@ -11,6 +11,7 @@ supervisor's process. It ends when the worker closes the socket; supervisors go 
 import gc
 import os
 import select
+import signal
 import socket
 import sys
 import traceback
@@ -54,14 +55,14 @@ class _Supervisor:
 
 def serve(requests: socket.socket, *, containers: bool) -> None:
     gc.freeze()  # what is forked shares these pages as long as nobody looks through them
-    # A supervisor that has ended must not wait for us: it is a zombie as long as we don't look.
+    # Nobody asks how a supervisor ended: what it wrote says so.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     spare: _Supervisor | None = _Supervisor(requests, containers=containers)
     poller = select.poll()
     poller.register(requests, select.POLLIN)
     while True:
         if spare is None and not poller.poll(_QUIET_SECONDS * 1000):
             spare = _Supervisor(requests, containers=containers)
-        _reap()
         directory = requests.recv(4096)
         if not directory:
             return
@@ -75,16 +76,11 @@ def serve(requests: socket.socket, *, containers: bool) -> None:
         spare = None
 
 
-def _reap() -> None:
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
 def _become_supervisor(channel: socket.socket, *, containers: bool) -> NoReturn:
     status = 1
     try:
         os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         gc.disable()
         prepared = _prepare() if containers else None
         if directory := channel.recv(4096):

@@ -23,6 +23,8 @@ from headrace.settings import Settings
 _log = structlog.get_logger(__name__)
 
 _CGROUPS = "/headrace-process"
+#: A variable of all its processes, so that they are found where there are no control groups.
+_MARK = "HEADRACE_SANDBOX"
 _SEARCH = "/usr/local/bin:/usr/bin:/bin"
 #: What a process needs to trust the same authorities as the service.
 _PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO")
@@ -42,7 +44,7 @@ class ProcessExecutor:
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         _log.warning("no isolation: this build runs with all rights of the service", build=spec.build_id)
-        directory = SandboxDirectory(self._root, spec.id, _CGROUPS)
+        directory = SandboxDirectory(self._root, spec.id, _CGROUPS, _MARK)
         await asyncio.to_thread(self._make, spec, directory.path)
 
         def plan(command: SandboxCommand, _: Path, log: Path) -> Instructions:
@@ -54,7 +56,7 @@ class ProcessExecutor:
         return await asyncio.to_thread(existing, self._root)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _CGROUPS).remove)
+        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _CGROUPS, _MARK).remove)
 
     async def examine(self) -> Sequence[Finding]:
         detail = "commands run with all rights of the service: only for code that you trust"
@@ -85,6 +87,7 @@ def _instructions(spec: SandboxSpec, command: SandboxCommand, directory: Path, l
     disk, limits = directory / "disk", command.limits
     own = {"HOME": str(disk / "home"), "PATH": _SEARCH, "USER": "builder", "LOGNAME": "builder"}
     env = own | {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | command.env
+    env[_MARK] = spec.id
     env["PATH"] = ":".join(_inside(spec, directory, part) for part in env["PATH"].split(":"))
     return Instructions(
         build_id=spec.build_id,
