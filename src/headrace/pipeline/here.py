@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import orjson
 
-from headrace.errors import found
+from headrace.errors import StepFailed, found
 from headrace.model.build import Build, BuildOptions
 from headrace.model.event import EVENT, Event
 from headrace.model.ids import new_id
@@ -38,10 +39,12 @@ async def build_here(
     project = await project_of(services, source)
     version_id = None
     if isinstance(source, DirectorySource):
-        # Read now, so that equal directories are answered without a new build.
+        # Read now, so that equal directories are answered without a new build. A directory that can't be a version is
+        # read again by its build, which ends with the reason.
         into = services.settings.data_dir / "builds" / "none"
-        fetched = await services.sources["directory"].fetch(source, into, seconds=services.settings.clone_seconds)
-        version_id = (await add_version(services, project, fetched)).id
+        with suppress(StepFailed):
+            fetched = await services.sources["directory"].fetch(source, into, seconds=services.settings.clone_seconds)
+            version_id = (await add_version(services, project, fetched)).id
     build, _ = await request_build(services, project, version_id, options)
     follow = asyncio.create_task(_follow(services, build, on_event))
     wish = asyncio.create_task((cancelled or asyncio.Event()).wait())
