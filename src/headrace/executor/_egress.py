@@ -9,8 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 _PORTS = (80, 443)
-#: Public by its number, but it answers with a virtual machine's secrets.
-_METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
+#: Not known as special to every version of Python: protocol assignments and cloud metadata among them, relays, translators
+#: within a network, and an address that is public by its number but answers with a virtual machine's secrets.
+_SPECIAL = [
+    ipaddress.ip_network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "64:ff9b:1::/48", "2001::/23", "5f00::/16")
+]
 #: IPv6 addresses that stand for an IPv4 address, and where in them it is.
 _TRANSLATED = ((ipaddress.ip_network("64:ff9b::/96"), 0), (ipaddress.ip_network("2002::/16"), 80))
 
@@ -66,7 +70,7 @@ def is_public(address: str) -> bool:
         for network, shift in _TRANSLATED:
             if ip in network:
                 return is_public(str(ipaddress.IPv4Address(int(ip) >> shift & 0xFFFFFFFF)))
-    return ip.is_global and not ip.is_multicast and ip not in _METADATA
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _SPECIAL)
 
 
 def parse_authority(text: str, default_port: int) -> Destination:

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from headrace.errors import ExecutorUnavailable
+from headrace.executor import _base_system
+from headrace.executor._base_system import base_system_name, extract_argv, provide_base_system
+
+
+def test_the_name_says_the_release_and_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = base_system_name()
+    assert name.startswith("debian-bookworm-")
+    monkeypatch.setattr(_base_system, "PACKAGES", [*_base_system.PACKAGES, "cowsay"])
+    assert base_system_name() != name
+
+
+def test_the_mirror_and_the_place_are_arguments_of_their_own() -> None:
+    argv = extract_argv(Path("/data/base/x"), "http://mirror.example/debian")
+    assert argv[-3:] == ["bookworm", "/data/base/x", "http://mirror.example/debian"]
+
+
+def test_without_mmdebstrap_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ExecutorUnavailable) as refused:
+        provide_base_system(tmp_path, "http://mirror.example/debian")
+    assert "mmdebstrap" in refused.value.message
+    assert refused.value.hint
+    assert "apt-get install" in refused.value.hint
+    assert [path.name for path in (tmp_path / "base").iterdir() if "making" in path.name] == []
+
+
+def test_a_base_system_that_is_there_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "base" / base_system_name()).mkdir(parents=True)
+    assert provide_base_system(tmp_path, "http://mirror.example/debian").is_dir()
