@@ -1,7 +1,4 @@
-"""
-Rules for every test: with `--no-skips` a test that skips itself fails, so that CI never leaves one out unnoticed; and tests
-of real executors run one after another, because the names of their sandboxes are names of this machine's control groups.
-"""
+"""Rules for every test: with `--no-skips` a test that skips itself fails, so that CI never leaves one out unnoticed."""
 
 from collections.abc import Generator
 
@@ -10,13 +7,6 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a test or file that skips itself is a failure")
-
-
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent.name == "contract" and item.path.name.startswith("test_executor"):
-            item.add_marker(pytest.mark.xdist_group("executor"))
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
