@@ -28,6 +28,12 @@ async def test_what_a_command_prints_is_in_the_log_and_its_exit_code_in_the_resu
     assert {line["build_id"] for line in lab.lines()} == {"build_1"}
 
 
+async def test_preparing_changes_nothing_and_may_be_repeated(lab: "Lab") -> None:
+    await asyncio.gather(lab.executor.prepare(), lab.executor.prepare())
+    assert await lab.executor.existing() == []
+    assert (await lab.run(await lab.open())).exit_code == 0
+
+
 async def test_a_command_that_is_not_there_ends_with_127_and_says_so(lab: "Lab") -> None:
     sandbox = await lab.open()
     result = await sandbox.run(lab.command(("no-such-program",)), lab.log)

@@ -44,6 +44,12 @@ class Spawner:
                         raise ExecutorUnavailable(f"no supervisor could be started: {exc}") from exc
         return None
 
+    def warm(self) -> None:
+        """Start the process, if it isn't there, before it is needed."""
+        with self._lock:
+            if self._socket is None:
+                self._begin()
+
     def close(self) -> None:
         with self._lock:
             self._stop()
@@ -54,7 +60,7 @@ class Spawner:
     def _request(self, directory: Path) -> int | None:
         connection = self._socket or self._begin()
         connection.send(os.fsencode(directory))
-        answer, descriptors, _, _ = socket.recv_fds(connection, 16, 1)
+        answer, descriptors, _, _ = socket.recv_fds(connection, 16, 1, socket.MSG_CMSG_CLOEXEC)
         if not answer:
             raise ConnectionResetError("the spawner ended")
         return descriptors[0] if descriptors else None
@@ -66,6 +72,7 @@ class Spawner:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", script, _SOURCE, *(["--containers"] if self._containers else [])],
                 stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
                 start_new_session=True,
                 env=_environment(),
             )

@@ -61,6 +61,13 @@ class Executor(Protocol):
     #: What cache keys say of the system that commands run on: equal texts, equal programs. Known before it is made.
     base_system: str
 
+    async def prepare(self) -> None:
+        """
+        Make ready what every sandbox needs, so that the first `open` is as fast as the others: called when a build is likely
+        soon. Need not be called; may be called at any time, also twice. Raises ExecutorUnavailable.
+        """
+        ...
+
     async def open(self, spec: SandboxSpec) -> Sandbox:
         """Make the sandbox's directories, or attach to them when they exist. Raises ExecutorUnavailable."""
         ...

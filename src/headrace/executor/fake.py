@@ -70,6 +70,9 @@ class FakeExecutor:
         """Sandboxes that are open. Zero at the end of a test that cleans up."""
         return len(existing(self._root))
 
+    async def prepare(self) -> None:
+        """Nothing to prepare."""
+
     async def open(self, spec: SandboxSpec) -> "FakeSandbox":
         directory = sandbox_path(self._root, spec.id)
         if not directory.is_dir():

@@ -47,6 +47,9 @@ class OciExecutor:
         self._machine: Machine | None = None
         self._preparing = asyncio.Lock()
 
+    async def prepare(self) -> None:
+        await asyncio.gather(self.machine(), asyncio.to_thread(self._spawner.warm))
+
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         return await self._open(spec, await self.machine())
 

@@ -42,6 +42,9 @@ class ProcessExecutor:
         self._root = settings.data_dir / "processes"
         self._spawner = Spawner(containers=False)
 
+    async def prepare(self) -> None:
+        await asyncio.to_thread(self._spawner.warm)
+
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         _log.warning("no isolation: this build runs with all rights of the service", build=spec.build_id)
         directory = SandboxDirectory(self._root, spec.id, _CGROUPS, _MARK)
