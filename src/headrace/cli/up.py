@@ -41,13 +41,17 @@ def command(source: str, ref: str | None, detach: bool, force: bool, as_json: bo
             return status
         project = client.get(f"/projects/{build['project_id']}")
         _wait_for_page(client, project["url"])
-        if as_json:
-            data(_address(project, build))
-        else:
-            answer(project["url"])
-        if server.process and not detach:
-            note("Ctrl-C stops the server.")
-            _until_interrupted()
+        # From here on Ctrl-C is how this command is meant to end, so it is no failure.
+        try:
+            if as_json:
+                data(_address(project, build))
+            else:
+                answer(project["url"])
+            if server.process and not detach:
+                note("Ctrl-C stops the server.")
+                signal.pause()
+        except KeyboardInterrupt:
+            note("stopping")
         return 0
 
 
@@ -79,11 +83,3 @@ def _wait_for_page(client: Any, url: str) -> None:
         if time.monotonic() > deadline:
             raise Unavailable(f"{url} does not answer", hint="look at the server's log")
         time.sleep(0.02)
-
-
-def _until_interrupted() -> None:
-    """Wait for Ctrl-C. It is how this command is meant to end, so it is no failure."""
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        note("stopping")
