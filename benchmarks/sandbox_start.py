@@ -30,7 +30,7 @@ from headrace.eventfile import EventFile
 from headrace.executor._container_plan import Machine, container_instructions
 from headrace.executor._mounts import hide_mount, make_root, private_mounts
 from headrace.executor._runtime import hidden_mount
-from headrace.executor._sandbox_directory import SandboxDirectory, make_directory
+from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, make_directory
 from headrace.executor.oci import RUNTIMES, OciExecutor
 from headrace.model.plan import StepId
 from headrace.model.sandbox import SandboxCommand, SandboxSpec
@@ -44,14 +44,13 @@ FIRST_ID = 15 * 65536
 
 def serve_bare(machine: Machine, root: Path, layer: Path, requests: Connection) -> None:
     """In a process of its own, because its mounts are its own: one bare run for each request."""
-    directory = SandboxDirectory(root, f"bare-{machine.runtime.kind}", "/headrace")
+    directory = SandboxDirectory(root, f"bare-{machine.runtime.kind}")
     make_directory(directory.path, lambda _: {})
     place = directory.command(0)
     place.mkdir()
     spec = SandboxSpec(id=directory.path.name, build_id="bench", layers=(layer,))
-    given = container_instructions(
-        machine, spec, COMMAND, place, root / "log", FIRST_ID, f"/headrace/{spec.id}"
-    ).container
+    cgroup = cgroup_of(root, spec.id)
+    given = container_instructions(machine, spec, COMMAND, place, root / "log", FIRST_ID, cgroup).container
     assert given
     config = json.loads((place / "config.json").read_text())
     config["process"]["args"] = list(SAY_TIME)

@@ -220,13 +220,13 @@ async def test_nothing_of_a_closed_sandbox_is_left_on_the_machine(lab: "Lab") ->
     running = asyncio.create_task(sandbox.run(lab.shell("echo begun; setsid sleep 1000 & sleep 1000"), lab.log))
     await lab.until_printed("begun")
     groups = subprocess.run(
-        ["find", "/sys/fs/cgroup", "-name", sandbox.spec.id], capture_output=True, text=True, check=False
+        ["find", "/sys/fs/cgroup", "-name", f"*-{sandbox.spec.id}"], capture_output=True, text=True, check=False
     )
     assert sandbox.spec.id in groups.stdout
     await sandbox.close()
     await running
     groups = subprocess.run(
-        ["find", "/sys/fs/cgroup", "-name", sandbox.spec.id], capture_output=True, text=True, check=False
+        ["find", "/sys/fs/cgroup", "-name", f"*-{sandbox.spec.id}"], capture_output=True, text=True, check=False
     )
     assert groups.stdout == ""
     assert "headrace" not in Path("/proc/self/mountinfo").read_text()

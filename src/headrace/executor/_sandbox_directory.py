@@ -10,6 +10,7 @@ A sandbox on the disk. Everything about it is below its directory, so that any p
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -44,16 +45,24 @@ def sandbox_path(root: Path, name: str) -> Path:
     return root / name
 
 
+def cgroup_of(root: Path, name: str) -> str:
+    """
+    The control group of a sandbox, below each tree. These trees are the machine's: a sandbox of the same name in another data
+    directory has another one.
+    """
+    return f"/headrace/{hashlib.sha256(bytes(root.absolute())).hexdigest()[:12]}-{name}"
+
+
 class SandboxDirectory:
     """
-    `cgroup` is the group that the groups of all sandboxes of one kind are in. `mark` is a variable that all processes of
-    this sandbox have, for machines where they can't be put into groups.
+    `mark` is a variable that has the sandbox's directory as its value in all processes of this sandbox, for machines where
+    they can't be put into groups.
     """
 
-    def __init__(self, root: Path, name: str, cgroup: str, mark: str | None = None) -> None:
+    def __init__(self, root: Path, name: str, mark: str | None = None) -> None:
         self.path = sandbox_path(root, name)
         self.upper = self.path / "disk" / "upper"
-        self._cgroup = Cgroup(f"{cgroup}/{name}")
+        self._cgroup = Cgroup(cgroup_of(root, name))
         self._mark = mark
 
     def command(self, index: int) -> Path:
@@ -96,7 +105,7 @@ class SandboxDirectory:
         self._cgroup.kill(_KILL_SECONDS)
         self._cgroup.remove()
         for _ in range(100 if self._mark else 0):
-            if not _kill_marked(f"{self._mark}={self.path.name}".encode()):
+            if not _kill_marked(f"{self._mark}={self.path}".encode()):
                 return
 
     def _unfinished(self) -> Iterator[Path]:

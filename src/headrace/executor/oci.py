@@ -1,7 +1,6 @@
 """Sandboxes by an OCI runtime, runc or crun: user namespace, own network, read-only root, limits by control groups."""
 
 import asyncio
-import hashlib
 import json
 import os
 import random
@@ -18,7 +17,7 @@ from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, write_aside
 from headrace.executor._mounts import STAGE
 from headrace.executor._runtime import Runtime
-from headrace.executor._sandbox_directory import SandboxDirectory, existing, make_directory
+from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
 from headrace.executor._spec import IDS
 from headrace.executor._supervised import SupervisedSandbox
 from headrace.model.limits import Limits
@@ -42,7 +41,6 @@ class OciExecutor:
         self._settings = settings
         self._root = settings.data_dir / "sandboxes"
         # Two data directories of one machine may have sandboxes of the same name.
-        self._cgroups = f"/headrace/{hashlib.sha256(str(self._root.absolute()).encode()).hexdigest()[:12]}"
         self._spawner = Spawner(containers=True)
         self._machine: Machine | None = None
         self._preparing = asyncio.Lock()
@@ -57,7 +55,7 @@ class OciExecutor:
         return await asyncio.to_thread(existing, self._root)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, self._cgroups).remove)
+        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id).remove)
 
     async def examine(self) -> Sequence[Finding]:
         from headrace.executor._examine import examine  # noqa: PLC0415 - only `headrace doctor` needs it
@@ -120,11 +118,11 @@ class OciExecutor:
             await sandbox.close()
 
     async def _open(self, spec: SandboxSpec, machine: Machine) -> SupervisedSandbox:
-        directory = SandboxDirectory(self._root, spec.id, self._cgroups)
+        directory = SandboxDirectory(self._root, spec.id)
         kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": self._free_ids()})
 
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
-            cgroup = f"{self._cgroups}/{spec.id}"
+            cgroup = cgroup_of(self._root, spec.id)
             return container_instructions(machine, spec, command, place, log, kept["first_id"], cgroup)
 
         return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers)

@@ -15,14 +15,13 @@ import structlog
 
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, ProcessPlan
-from headrace.executor._sandbox_directory import SandboxDirectory, existing, make_directory
+from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
 from headrace.executor._supervised import SupervisedSandbox
 from headrace.model.sandbox import WORKING_DIRECTORY, Finding, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
-_CGROUPS = "/headrace-process"
 #: A variable of all its processes, so that they are found where there are no control groups.
 _MARK = "HEADRACE_SANDBOX"
 _SEARCH = "/usr/local/bin:/usr/bin:/bin"
@@ -47,7 +46,7 @@ class ProcessExecutor:
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         _log.warning("no isolation: this build runs with all rights of the service", build=spec.build_id)
-        directory = SandboxDirectory(self._root, spec.id, _CGROUPS, _MARK)
+        directory = SandboxDirectory(self._root, spec.id, _MARK)
         await asyncio.to_thread(self._make, spec, directory.path)
 
         def plan(command: SandboxCommand, _: Path, log: Path) -> Instructions:
@@ -59,7 +58,7 @@ class ProcessExecutor:
         return await asyncio.to_thread(existing, self._root)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _CGROUPS, _MARK).remove)
+        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _MARK).remove)
 
     async def examine(self) -> Sequence[Finding]:
         detail = "commands run with all rights of the service: only for code that you trust"
@@ -90,7 +89,7 @@ def _instructions(spec: SandboxSpec, command: SandboxCommand, directory: Path, l
     disk, limits = directory / "disk", command.limits
     own = {"HOME": str(disk / "home"), "PATH": _SEARCH, "USER": "builder", "LOGNAME": "builder"}
     env = own | {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | command.env
-    env[_MARK] = spec.id
+    env[_MARK] = str(directory)
     env["PATH"] = ":".join(_inside(spec, directory, part) for part in env["PATH"].split(":"))
     return Instructions(
         build_id=spec.build_id,
@@ -105,7 +104,7 @@ def _instructions(spec: SandboxSpec, command: SandboxCommand, directory: Path, l
             argv=[_inside(spec, directory, command.argv[0]), *command.argv[1:]],
             env=env,
             directory=_inside(spec, directory, command.directory),
-            cgroup=f"{_CGROUPS}/{spec.id}",
+            cgroup=cgroup_of(directory.parent, spec.id),
             memory_bytes=limits.memory_bytes,
             pids=limits.pids,
             file_bytes=limits.disk_bytes,
