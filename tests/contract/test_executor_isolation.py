@@ -137,7 +137,8 @@ async def test_two_sandboxes_have_different_ids_and_nothing_in_common_to_write(l
 async def test_a_planted_message_on_the_host_cannot_be_reached(lab: "Lab") -> None:
     # H37-H39: abstract sockets, loopback, and a service on all addresses of the machine
     with socket.socket(socket.AF_UNIX) as abstract, socket.create_server(("0.0.0.0", 0)) as service:  # noqa: S104
-        abstract.bind("\0headrace-planted")
+        name = f"headrace-planted-{os.getpid()}"
+        abstract.bind(f"\0{name}")
         abstract.listen()
         port = service.getsockname()[1]
         sandbox = await lab.open()
@@ -147,7 +148,7 @@ async def test_a_planted_message_on_the_host_cannot_be_reached(lab: "Lab") -> No
             "    s = socket.socket(f); s.settimeout(5)\n"
             "    try: s.connect(a); print('reached')\n"
             "    except OSError as e: print(type(e).__name__, e.errno)\n"
-            "reach(socket.AF_UNIX, '\\0headrace-planted')\n"
+            f"reach(socket.AF_UNIX, '\\0{name}')\n"
             f"for host in ('127.0.0.1', '10.0.2.2', '{_own_address()}'): reach(socket.AF_INET, (host, {port}))\n"
         )
         await sandbox.run(lab.command(("python3", "-c", source)), lab.log)
