@@ -120,7 +120,7 @@ class TestHosts:
         failure = await refused(settings, tmp_path / "out", GitSource(url=git_host.url("silent/r")), seconds=1)
         assert failure.reason is FailureReason.SOURCE_TIMEOUT
         assert time.monotonic() - started < 4
-        assert not any("silent/r" in line for line in argument_lists())
+        assert not any(git_host.url("silent/r") in line for line in argument_lists())
 
     async def test_a_host_that_sends_a_byte_at_a_time_costs_the_limit(
         self, settings: Settings, git_host: Any, tmp_path: Path, refused: Any
@@ -140,14 +140,14 @@ class TestHosts:
         self, settings: Settings, git_host: Any, tmp_path: Path, fetch: Any, argument_lists: Any
     ) -> None:
         task = asyncio.create_task(fetch(settings, tmp_path / "out", GitSource(url=git_host.url("silent/r"))))
-        while not any("git-remote-https" in line for line in argument_lists()):
+        while not any("git-remote-https" in line and git_host.url("silent/r") in line for line in argument_lists()):
             await asyncio.sleep(0.01)
         started = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert time.monotonic() - started < 2
-        assert not any("silent/r" in line for line in argument_lists())
+        assert not any(git_host.url("silent/r") in line for line in argument_lists())
 
     def test_git_ends_with_the_process_that_wanted_it(self, git_host: Any, tmp_path: Path, argument_lists: Any) -> None:
         code = (
@@ -158,11 +158,11 @@ class TestHosts:
         )
         argv = [sys.executable, "-c", code, str(tmp_path), git_host.url("silent/r"), str(git_host.certificate)]
         with subprocess.Popen(argv) as process:
-            while not any("git-remote-https" in line for line in argument_lists()):
+            while not any("git-remote-https" in line and git_host.url("silent/r") in line for line in argument_lists()):
                 assert process.poll() is None
                 time.sleep(0.01)
             process.kill()
         deadline = time.monotonic() + 2
-        while left := [line for line in argument_lists() if "silent/r" in line]:
+        while left := [line for line in argument_lists() if git_host.url("silent/r") in line]:
             assert time.monotonic() < deadline, left
             time.sleep(0.01)
