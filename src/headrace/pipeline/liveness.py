@@ -12,13 +12,21 @@ async def alive(directory: Path, worker: str) -> AsyncIterator[None]:
     """Hold this worker's lock file: as long as it is locked, the worker lives."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{worker}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    # Locked before it has its name: whoever sees it must not find it free.
+    making = directory / f".{worker}.new"
+    descriptor = os.open(making, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        making.rename(path)
         yield
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def seen(directory: Path) -> set[str]:
+    """Workers of this machine that began and did not end in order: those that live, and those that died."""
+    return {path.stem for path in directory.glob("[!.]*.lock")}
 
 
 def is_dead(directory: Path, worker: str) -> bool:

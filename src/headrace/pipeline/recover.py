@@ -7,7 +7,7 @@ import structlog
 from headrace.disk import remove_tree
 from headrace.errors import HeadraceError
 from headrace.pipeline.context import SANDBOXED, sandbox_name
-from headrace.pipeline.liveness import is_dead
+from headrace.pipeline.liveness import is_dead, seen
 from headrace.pipeline.services import Services
 from headrace.records import builds
 
@@ -34,8 +34,7 @@ async def sweep(services: Services) -> None:
     # Looked for before the rows are read: what another process makes meanwhile is not taken for a left-over.
     sandboxes = await executor.existing()
     directories = list(scratch.iterdir()) if scratch.is_dir() else []
-    async with services.db.read() as c:
-        unfinished = {build.id for build in await builds.unfinished(c)}
+    unfinished = await _unfinished(services)
     for left in [path for path in directories if path.name not in unfinished]:
         await asyncio.to_thread(remove_tree, left)
     keep = {sandbox_name(build, step) for build in unfinished for step in SANDBOXED}
@@ -47,6 +46,17 @@ async def sweep(services: Services) -> None:
         await asyncio.to_thread(kind.sweep)
 
 
+async def _unfinished(services: Services) -> set[str]:
+    """
+    Ids of builds that have not ended by their *logs*. A worker that died between its last fact and the row that says it
+    leaves a row behind: nobody will work on that build again, so its left-overs go now or never.
+    """
+    async with services.db.read() as c:
+        behind = await builds.unfinished(c)
+    rows = [await services.journal.replay(build.id) for build in behind]
+    return {build.id for build in rows if build is not None and not build.status.terminal}
+
+
 async def recover(services: Services) -> int:
     """
     Wake a worker for every build that nobody works on. How many were woken.
@@ -55,12 +65,15 @@ async def recover(services: Services) -> int:
     """
     directory = services.settings.data_dir / "workers"
     async with services.db.read() as c:
-        holding = await builds.workers(c)
-    for worker in holding - {services.worker}:
-        if is_dead(directory, worker):
-            async with services.db.write() as c:
-                freed = await builds.expire(c, worker)
-            _log.info("a worker has died", worker=worker, builds=freed)
+        known = await builds.workers(c)
+    dead = [worker for worker in (known | seen(directory)) - {services.worker} if is_dead(directory, worker)]
+    for worker in dead:
+        async with services.db.write() as c:
+            freed = await builds.expire(c, worker)
+        _log.info("a worker has died", worker=worker, builds=freed)
+    if dead:
+        # It may have died when its build had ended and the sandboxes had not.
+        await sweep(services)
     async with services.db.read() as c:
         waiting = await builds.unheld(c)
     for build_id in waiting:
