@@ -1,0 +1,110 @@
+"""
+The contract of preview drivers: each knows how one kind of tool is kept warm and told of changes.
+
+A driver is pure: it says what to run (`setup`). The session opens the sandbox, starts the command and then gives the
+driver a `Link` to what runs (`attach`). Order of calls on a builder: `first` once, then `apply` for one change after
+another, never two at a time. Files of a change are in the sandbox when `apply` is called.
+"""
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Protocol
+
+from headrace.model.diagnostic import Diagnostic, LogLine
+from headrace.model.limits import Limits
+from headrace.model.plan import BuildPlan
+from headrace.model.preview import PreviewMode
+from headrace.plan.project_files import ProjectFiles
+
+
+class Change(NamedTuple):
+    """What differs between two versions. Paths are relative to the version's root."""
+
+    written: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a change came out. `ok` False means that the page can't be made; `diagnostics` and `message` say why."""
+
+    ok: bool
+    diagnostics: tuple[Diagnostic, ...] = ()
+    message: str = ""
+    #: False when the served files are certainly those from before: nothing has to be read.
+    output_changed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What the sandbox runs."""
+
+    argv: tuple[str, ...]
+    #: Relative to the version's root.
+    directory: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    #: A directory of Headrace that is mounted read-only at `/opt/headrace/preview`; None when the driver needs none.
+    program: Path | None = None
+    #: TCP ports on the sandbox's loopback: where the page is served (dev), and where the driver's program takes orders.
+    page_port: int | None = None
+    control_port: int | None = None
+    #: Directory, relative to the version's root, whose files are the page (build mode).
+    output: str | None = None
+    limits: Limits = Limits()
+
+
+class Link(Protocol):
+    """What a builder may do with the command that runs."""
+
+    def socket(self) -> socket.socket:
+        """A new non-blocking TCP socket that reaches the sandbox's loopback. See `Sandbox.socket`."""
+        ...
+
+    def lines(self, after: int = 0) -> Sequence[LogLine]:
+        """What the command has printed behind the event with this number."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether the command has ended; then nothing will answer any more."""
+        ...
+
+
+class Builder(Protocol):
+    """One that runs. When the tool dies or doesn't answer in time, calls end with an Outcome that is not ok and says so."""
+
+    async def first(self) -> Outcome:
+        """Wait until it has made its first page, or has failed at it."""
+        ...
+
+    async def apply(self, change: Change) -> Outcome:
+        """Wait until the page shows the change, or can't."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections. The sandbox is closed by the session."""
+        ...
+
+
+#: A port that nobody listens on in the sandbox.
+FreePort = Callable[[], int]
+
+
+class Driver(Protocol):
+    name: ClassVar[str]
+    #: Ways it can show a project, the preferred one first.
+    modes: ClassVar[Sequence[PreviewMode]]
+
+    def fits(self, plan: BuildPlan, files: ProjectFiles, mode: PreviewMode) -> str | None:
+        """None when it can show this project in this mode; otherwise why not, in words for people."""
+        ...
+
+    def setup(self, plan: BuildPlan, files: ProjectFiles, mode: PreviewMode, port: FreePort) -> Setup: ...
+
+    def attach(self, setup: Setup, plan: BuildPlan, link: Link) -> Builder: ...
+
+    def restarts(self, plan: BuildPlan, change: Change) -> bool:
+        """Whether a running builder can't take this change (its own configuration, for instance) and must be started anew."""
+        ...
