@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
+from typing import Literal
 
 from pydantic import Field
 
 from headrace.model.limits import NetworkPhase
+from headrace.model.preview import Protection
 from headrace.model.value import Value
 from headrace.model.version import Source
 
@@ -28,6 +30,21 @@ class LimitOverrides(Value):
     log_bytes: int | None = Field(default=None, gt=0)
 
 
+class PreviewSettings(Value):
+    #: `auto`: a warm build where the framework has one, else its development server.
+    mode: Literal["auto", "build", "dev"] = "auto"
+    protection: Protection = Protection.PUBLIC
+    #: How the password is kept (argon2id); None without one.
+    password_hash: str | None = None
+
+
+class ProxyRule(Value):
+    """Requests below `path` go to another server of this machine: `/api/` to `http://127.0.0.1:8000`."""
+
+    path: str = Field(pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=200)
+    to: str = Field(pattern=r"^http://[A-Za-z0-9.\[\]:-]+$", max_length=200)
+
+
 class ProjectSettings(Value):
     #: The directory inside the version that holds the project; `""` is the root.
     root: str = ""
@@ -35,6 +52,9 @@ class ProjectSettings(Value):
     build_network: NetworkPhase = NetworkPhase.NONE
     #: Variables of the build. Part of the result's key by name and digest.
     env: dict[str, str] = Field(default_factory=dict)
+    preview: PreviewSettings = PreviewSettings()
+    #: For development on one machine, where the page and its API shall have one origin.
+    proxy: tuple[ProxyRule, ...] = Field(default=(), max_length=20)
 
 
 class Project(Value):

@@ -1,0 +1,33 @@
+"""What the edge gets for a visitor of a preview: all it needs to answer, and nothing else."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from headrace.model.digest import Digest
+from headrace.model.preview import PreviewState
+from headrace.model.project import Project
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A development server in a sandbox. `id` changes with each one: connections to an old one are of no use."""
+
+    id: str
+    port: int
+    #: A new non-blocking TCP socket in the sandbox's network: connect it to 127.0.0.1 and `port`.
+    socket: Callable[[], socket.socket]
+
+
+@dataclass(frozen=True)
+class Visit:
+    project: Project
+    state: PreviewState
+    #: Signs this server's links and cookies.
+    secret: bytes
+    #: The manifest that is shown; the edge reads it and its files from the store it was given. None while there is none.
+    manifest: Digest | None = None
+    #: Where requests go in dev mode; wins over `manifest`.
+    upstream: Upstream | None = None
+    #: A version was asked for that failed, or did not come in time.
+    missed: bool = False
