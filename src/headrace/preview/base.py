@@ -52,7 +52,7 @@ class Setup:
     control_port: int | None = None
     #: Directory, relative to the version's root, whose files are the page (build mode).
     output: str | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 class Link(Protocol):
