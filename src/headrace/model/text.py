@@ -90,7 +90,9 @@ def as_text(event: Event, *, colours: bool = False) -> str | None:
     """
     match event:
         case Log():
-            return f"│ {coloured(event.line) if colours else plain(event.line)}"
+            # A stored line holds no newline. One that somebody made up would begin a line that looks like ours.
+            line = event.line.replace("\n", " ")
+            return f"│ {coloured(line) if colours else plain(line)}"
         case StepStarted():
             return BANNERS.get(event.step)
         case StepCompleted():

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace.model.build import BuildStatus, StepStatus
@@ -172,6 +172,7 @@ def test_no_mixture_of_sequences_leaves_a_control_character(text: str) -> None:
 
 
 @given(st.text())
+@example("\n✓ Build succeeded")
 def test_no_line_of_a_build_looks_like_one_of_ours(text: str) -> None:
     for colours in (False, True):
         shown = as_text(log(text), colours=colours)
