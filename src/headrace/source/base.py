@@ -1,6 +1,6 @@
 """The contract of sources: they bring code into an empty directory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -37,4 +37,21 @@ class SourceFetcher(Protocol):
 
     async def tidy(self) -> None:
         """Let go of what was kept to make fetching faster and has not been used for long. Called now and again."""
+        ...
+
+
+class ChangedFilesSource(Protocol):
+    """A source that can be asked for single files, so that a sync names paths and the server fetches just those."""
+
+    async def read_files(
+        self, source: Source, project_id: str, paths: Sequence[str], *, most_bytes: int
+    ) -> Mapping[str, bytes | None]:
+        """
+        The files as they are there now, with an entry for each of `paths`; None for one that is not there any more.
+
+        Paths are those of the tree (`frontend/src/App.tsx`) and have passed `headrace.sync.paths`; what they are called in the
+        store is the source's own business. Any number of calls at once. Raises TooLarge (`file.too_large`) as soon as all of
+        them together are known to have more than `most_bytes`, Unavailable when the store does not answer, and StepFailed with
+        a `source_…` reason for a place that can't be had (no such bucket, no right to read it).
+        """
         ...
