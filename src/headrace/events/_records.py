@@ -8,31 +8,34 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from headrace.events.base import Fact
 from headrace.model.event import EVENT, Event
+from headrace.model.preview import PreviewEvent
 
 
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def stamped(events: Sequence[Event]) -> Sequence[Event]:
+def stamped(events: Sequence[Fact]) -> Sequence[Fact]:
     """The events with the time of day, in those that have none."""
     ts = now()
     return [event if event.ts else event.model_copy(update={"ts": ts}) for event in events]
 
 
-def numbered(events: Sequence[Event], first: int) -> Sequence[Event]:
+def numbered(events: Sequence[Fact], first: int) -> Sequence[Fact]:
     return [event.model_copy(update={"seq": seq}) for seq, event in enumerate(events, first)]
 
 
-def encode(event: Event) -> bytes:
+def encode(event: Event | PreviewEvent) -> bytes:
     """The record of an event without its beginning, as `EventFile.append` wants it."""
-    fields = event.model_dump(mode="json", exclude_none=True, exclude={"seq", "ts", "type", "build_id"})
-    return _json({"ts": event.ts, "type": event.type, "build_id": event.build_id, **fields})[1:]
+    # The build's or the project's id is the first of the other fields.
+    fields = event.model_dump(mode="json", exclude_none=True, exclude={"seq", "ts", "type"})
+    return _json({"ts": event.ts, "type": event.type, **fields})[1:]
 
 
 def decode(records: Iterable[bytes]) -> Sequence[Event]:
-    """Events of stored lines. Types that only a newer Headrace knows are left out."""
+    """Events of a build's stored lines. Types that only a newer Headrace knows are left out."""
     events = []
     for record in records:
         try:

@@ -1,19 +1,23 @@
 """
 The contract of event logs: append, read, follow.
 
-A log belongs to one build. Appends get consecutive numbers from 1, whoever appends, in whichever process. What `append`
+A log belongs to one build, or to one project's preview. Appends get consecutive numbers from 1, whoever appends, in whichever process. What `append`
 has returned survives the death of every process. A closed log takes no more events.
 """
 
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from headrace.model.event import Event
+from headrace.model.preview import PreviewEvent
+
+#: An event of one kind of log: a build's, or a preview's.
+Fact = TypeVar("Fact", Event, PreviewEvent)
 
 
 class EventLog(Protocol):
-    async def append(self, log: str, events: Sequence[Event], *, close: bool = False) -> Sequence[Event]:
+    async def append(self, log: str, events: Sequence[Fact], *, close: bool = False) -> Sequence[Fact]:
         """
         The events as stored, with `seq` and `ts`. `close` marks the log as ended in the same write.
         Raises Conflict when the log is closed.
@@ -21,7 +25,7 @@ class EventLog(Protocol):
         ...
 
     async def read(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
-        """Up to `limit` events with `seq` greater than `after`. Empty for an unknown log."""
+        """Of a build's log, up to `limit` events with `seq` greater than `after`. Empty for an unknown log."""
         ...
 
     def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncGenerator[bytes, None]:

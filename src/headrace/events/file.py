@@ -11,7 +11,9 @@ from headrace.eventfile import EventFile, offset_after, read_state, retired_path
 from headrace.events._records import decode, encode, numbered, stamped
 from headrace.events._retired import compress_log, open_retired
 from headrace.events._tail import Tail
+from headrace.events.base import Fact
 from headrace.model.event import Event, Log
+from headrace.model.preview import PreviewFact
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,120}")
 #: Logs kept open for appending. One that is let go too early is opened again.
@@ -27,11 +29,12 @@ class FileEventLog:
         self._files: dict[str, EventFile] = {}
         self._tails: dict[str, Tail] = {}
 
-    async def append(self, log: str, events: Sequence[Event], *, close: bool = False) -> Sequence[Event]:
+    async def append(self, log: str, events: Sequence[Fact], *, close: bool = False) -> Sequence[Fact]:
         events = stamped(events)
         records = [encode(event) for event in events]
         # What a command prints may be lost with the power, like the command. A fact may not.
-        durable = close or not all(isinstance(event, Log) for event in events)
+        # What a preview says is of use as long as it runs.
+        durable = close or not all(isinstance(event, Log | PreviewFact) for event in events)
         first = await asyncio.to_thread(self._append, log, records, close, durable)
         if tail := self._tails.get(log):
             tail.refresh()

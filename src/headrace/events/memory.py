@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headrace.errors import Conflict, Unavailable
 from headrace.events._records import decode, encode, numbered, stamped
+from headrace.events.base import Fact
 from headrace.model.event import Event
 
 #: Lines of a piece that a reader gets at once.
@@ -31,7 +32,7 @@ class MemoryEventLog:
     def __init__(self) -> None:
         self._logs: dict[str, _Log] = {}
 
-    async def append(self, log: str, events: Sequence[Event], *, close: bool = False) -> Sequence[Event]:
+    async def append(self, log: str, events: Sequence[Fact], *, close: bool = False) -> Sequence[Fact]:
         stored = self._logs.setdefault(log, _Log())
         if stored.closed:
             raise Conflict(f"the log {log} has ended and takes no more events", code="log.closed")

@@ -55,14 +55,16 @@ class PreviewState(Value):
     protection: Protection = Protection.PUBLIC
 
 
-class _PreviewEvent(Value):
+class PreviewFact(Value):
+    """What all events of a preview have."""
+
     #: Number of the event in the project's preview log. Zero until it is appended.
     seq: int = 0
     ts: str = ""
     project_id: str
 
 
-class PreviewStarted(_PreviewEvent):
+class PreviewStarted(PreviewFact):
     """A warm builder is being started."""
 
     type: Literal["preview.started"] = "preview.started"
@@ -71,7 +73,7 @@ class PreviewStarted(_PreviewEvent):
     why: str = ""
 
 
-class PreviewBuilding(_PreviewEvent):
+class PreviewBuilding(PreviewFact):
     """A version is on its way to the page."""
 
     type: Literal["preview.building"] = "preview.building"
@@ -79,7 +81,7 @@ class PreviewBuilding(_PreviewEvent):
     changed: int = 0
 
 
-class PreviewReady(_PreviewEvent):
+class PreviewReady(PreviewFact):
     """Visitors see this version from now on."""
 
     type: Literal["preview.ready"] = "preview.ready"
@@ -89,7 +91,7 @@ class PreviewReady(_PreviewEvent):
     url: str | None = None
 
 
-class PreviewFailed(_PreviewEvent):
+class PreviewFailed(PreviewFact):
     """This version can't be shown. Visitors still see the last good one."""
 
     type: Literal["preview.failed"] = "preview.failed"
@@ -99,7 +101,7 @@ class PreviewFailed(_PreviewEvent):
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-class PreviewAsleep(_PreviewEvent):
+class PreviewAsleep(PreviewFact):
     """The warm builder was stopped. The next visit or change wakes it."""
 
     type: Literal["preview.asleep"] = "preview.asleep"
@@ -107,7 +109,7 @@ class PreviewAsleep(_PreviewEvent):
     message: str = ""
 
 
-class PreviewWarning(_PreviewEvent):
+class PreviewWarning(PreviewFact):
     """Something that people should know and that ends nothing."""
 
     type: Literal["preview.warning"] = "preview.warning"
@@ -115,7 +117,7 @@ class PreviewWarning(_PreviewEvent):
     message: str
 
 
-class PreviewLog(_PreviewEvent):
+class PreviewLog(PreviewFact):
     """One line that the warm builder printed, without its newline. The fields are those of `build.log`."""
 
     type: Literal["preview.log"] = "preview.log"
@@ -125,14 +127,14 @@ class PreviewLog(_PreviewEvent):
     raw: str | None = None
 
 
-class PreviewLogTruncated(_PreviewEvent):
+class PreviewLogTruncated(PreviewFact):
     """The builder printed more than its log keeps."""
 
     type: Literal["log.truncated"] = "log.truncated"
     bytes: int
 
 
-class PreviewEgressDenied(_PreviewEvent):
+class PreviewEgressDenied(PreviewFact):
     """The builder tried to connect to what it may not reach."""
 
     type: Literal["egress.denied"] = "egress.denied"
@@ -150,7 +152,7 @@ class PagePosition(Value):
     function: str | None = None
 
 
-class PreviewConsole(_PreviewEvent):
+class PreviewConsole(PreviewFact):
     """The page wrote to the browser's console. Said by the page, so not to be trusted."""
 
     type: Literal["preview.console"] = "preview.console"
@@ -161,7 +163,7 @@ class PreviewConsole(_PreviewEvent):
     at: PagePosition | None = None
 
 
-class PreviewError(_PreviewEvent):
+class PreviewError(PreviewFact):
     """An error that the page did not catch, or a promise that nobody handled. Said by the page."""
 
     type: Literal["preview.error"] = "preview.error"
@@ -171,7 +173,7 @@ class PreviewError(_PreviewEvent):
     stack: tuple[PagePosition, ...] = ()
 
 
-class PreviewRequestFailed(_PreviewEvent):
+class PreviewRequestFailed(PreviewFact):
     """The page asked for something and did not get it. Said by the page."""
 
     type: Literal["preview.request_failed"] = "preview.request_failed"
