@@ -22,13 +22,15 @@ from headrace.model.sandbox import (
     SandboxSpec,
 )
 from headrace.pipeline.context import Context, sandbox_name
+from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
 from headrace.plan.project_files import DirectoryFiles
+from headrace.settings import Settings
 
 
-async def tool_mounts(ctx: Context, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
-    registry = ctx.services.settings.npm_registry
-    provided = await asyncio.gather(*(provide(ctx.services.tools, tool, registry) for tool in tools))
+async def tool_mounts(services: Services, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
+    registry = services.settings.npm_registry
+    provided = await asyncio.gather(*(provide(services.tools, tool, registry) for tool in tools))
     return tuple(
         SandboxMount(source=layer.path, target=mount_point(tool)) for tool, layer in zip(tools, provided, strict=True)
     )
@@ -53,7 +55,7 @@ async def run_command(
         argv=command.argv,
         directory=str(PurePosixPath(WORKING_DIRECTORY, command.directory)),
         env=env,
-        egress=_egress(ctx, command.network),
+        egress=egress(ctx.services.settings, command.network),
         limits=command.limits,
     )
     before = next((c for c in ctx.build.commands if c.step == step), None)
@@ -88,16 +90,19 @@ def environment(ctx: Context, step: StepId, command: PlannedCommand, tools: Coll
         "LANG": "C.UTF-8",
         "TZ": "UTC",
     }
-    binaries = [str(PurePosixPath(WORKING_DIRECTORY, where, "node_modules/.bin")) for where in {command.directory, ""}]
-    chain = [directory for tool in tools for directory in bin_directories(tool)]
-    path = [*sorted(binaries, reverse=True), *chain, "/usr/local/bin", "/usr/bin", "/bin"]
     # A project's variables are no input of its layer, so an install must not see them.
     theirs = {} if step is StepId.DEPENDENCIES else ctx.project.settings.env
-    return {**own, **theirs, **command.env, "PATH": ":".join(path)}
+    return {**own, **theirs, **command.env, "PATH": search_path(command.directory, tools)}
 
 
-def _egress(ctx: Context, phase: NetworkPhase) -> Egress:
-    settings = ctx.services.settings
+def search_path(directory: str, tools: Collection[Tool]) -> str:
+    """`PATH` of a command in `directory`: the project's own programs first, then its tool chains."""
+    binaries = [str(PurePosixPath(WORKING_DIRECTORY, where, "node_modules/.bin")) for where in {directory, ""}]
+    chain = [below for tool in tools for below in bin_directories(tool)]
+    return ":".join([*sorted(binaries, reverse=True), *chain, "/usr/local/bin", "/usr/bin", "/bin"])
+
+
+def egress(settings: Settings, phase: NetworkPhase) -> Egress:
     hosts = settings.registry_hosts if phase in (NetworkPhase.REGISTRIES, NetworkPhase.INTERNET) else ()
     return Egress(phase=phase, hosts=hosts)
 

@@ -11,6 +11,7 @@ from headrace.layers.trees import ensure_tree
 from headrace.model.digest import digest_of
 from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, Install, KeyInput, StepId
+from headrace.model.project import Project
 from headrace.model.version import Tree
 from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
 from headrace.pipeline.context import Context, Step
@@ -28,7 +29,7 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
         if plan.install is None:
             step.skipped, step.summary = True, "nothing to install"
             return None
-        key = layer_key(plan, planned.tree, scope=scope(ctx), base_system=ctx.services.base_system)
+        key = layer_key(plan, planned.tree, scope=scope(ctx.project), base_system=ctx.services.base_system)
         layers, layer = ctx.services.layers, None
         if ctx.build.options.no_cache:
             key = _private(ctx, key)
@@ -62,9 +63,9 @@ def _private(ctx: Context, key: CacheKey) -> CacheKey:
     return CacheKey(digest=digest_of(f"{key.digest} {ctx.build.id}".encode()), inputs=(*key.inputs, own))
 
 
-def scope(ctx: Context) -> str:
+def scope(project: Project) -> str:
     """Layers are shared inside a workspace, never across."""
-    return f"workspace:{ctx.project.workspace}"
+    return f"workspace:{project.workspace}"
 
 
 async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
@@ -92,13 +93,13 @@ async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
 async def _install(ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step) -> None:
     plan = planned.plan
     inputs = await _inputs_only(ctx, planned.tree, install)
-    spec = sandbox_spec(ctx, StepId.DEPENDENCIES, install.command, (inputs,), await tool_mounts(ctx, plan.tools))
+    spec = sandbox_spec(ctx, StepId.DEPENDENCIES, install.command, (inputs,), await tool_mounts(ctx.services, plan.tools))
     sandbox = await ctx.open_sandbox(spec)
     result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, install.command, planned)
     made = ctx.scratch / "layer"
     await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
     layer = await asyncio.to_thread(
-        ctx.services.layers.commit, key, made, made_by=ctx.build.id, seconds=result.seconds, scope=scope(ctx)
+        ctx.services.layers.commit, key, made, made_by=ctx.build.id, seconds=result.seconds, scope=scope(ctx.project)
     )
     step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed"
 
