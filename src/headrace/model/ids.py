@@ -17,5 +17,16 @@ def new_id(kind: Kind) -> str:
     return f"{kind}_{str(ULID()).lower()}"
 
 
+def id_after(kind: Kind, previous: str | None) -> str:
+    """
+    A new id that sorts behind `previous`. Of two ULIDs from one millisecond, or from before and after a clock was put back, the
+    later one can be the smaller one; where "newest" means the greatest id, that would hide it.
+    """
+    made = new_id(kind)
+    if previous is None or made > previous:
+        return made
+    return f"{kind}_{str(ULID.from_int(int(ULID.from_str(previous.partition('_')[2].upper())) + 1)).lower()}"
+
+
 def is_id(text: str) -> bool:
     return _FORM.fullmatch(text) is not None

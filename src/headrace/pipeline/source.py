@@ -7,7 +7,7 @@ from headrace.disk import remove_tree
 from headrace.errors import Conflict, InvalidInput, StepFailed, TooLarge, found
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.event import BuildWarning, SourceResolved
-from headrace.model.ids import new_id
+from headrace.model.ids import id_after
 from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.version import Source, Version, VersionSource
@@ -77,7 +77,7 @@ async def add_version(services: Services, project: Project, fetched: Fetched) ->
         if newest and newest.tree == digest and newest.commit == fetched.commit:
             return newest
         version = Version(
-            id=new_id("ver"),
+            id=id_after("ver", newest.id if newest else None),
             project_id=project.id,
             tree=digest,
             parent=newest.id if newest else None,
