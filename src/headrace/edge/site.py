@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from headrace.edge.accept import takes_page, wants_page
-from headrace.edge.answer import Answer, cache_control, etag_of
+from headrace.edge.answer import NO_CACHE, Answer, cache_control, etag_of
 from headrace.edge.paths import RequestPath
 from headrace.edge.rules import Headers, Redirects, with_query
 from headrace.model.artifact import ArtifactFile, Manifest
@@ -37,8 +37,11 @@ class Redirect:
 
 
 class Site:
-    def __init__(self, deployment_id: str, manifest: Manifest) -> None:
+    """`changing`: it may be another one in a moment, and has no deployment's id: clients ask before they use a copy."""
+
+    def __init__(self, deployment_id: str, manifest: Manifest, *, changing: bool = False) -> None:
         self.deployment_id = deployment_id
+        self._changing = changing
         self.files = {file.path: file for file in manifest.files}
         routing = manifest.routing
         self._spa = self.files.get(_INDEX) if routing.spa else None
@@ -115,17 +118,24 @@ class Site:
             b"content-type": file.media_type.encode(),
             b"content-length": str(size).encode(),
             b"etag": etag_of(digest),
-            # Another file may answer for a path that is not this one's own tomorrow.
-            b"cache-control": cache_control(file.path, file.media_type, immutable=file.immutable and found.direct),
+            b"cache-control": self._cache_control(found),
             b"x-content-type-options": b"nosniff",
             b"accept-ranges": b"bytes",
-            b"x-headrace-deployment": self.deployment_id.encode(),
         }
+        if self.deployment_id:
+            headers[b"x-headrace-deployment"] = self.deployment_id.encode()
         if coding in file.encodings:
             headers[b"content-encoding"] = coding.encode()
         if vary:
             headers[b"vary"] = b", ".join(vary)
         return headers | extra
+
+    def _cache_control(self, found: Found) -> bytes:
+        # Another file may answer for a path that is not this one's own tomorrow.
+        immutable = found.file.immutable and found.direct
+        if self._changing and not immutable:
+            return NO_CACHE
+        return cache_control(found.file.path, found.file.media_type, immutable=immutable)
 
 
 def _is_navigation(path: str, accept: bytes | None) -> bool:
