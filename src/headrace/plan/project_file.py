@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from headrace.model.limits import NetworkPhase
+from headrace.model.project import ProxyRule
 from headrace.model.value import Value
 from headrace.plan.project_files import ProjectFiles
 from headrace.plan.project_view import joined, parse_toml
@@ -24,6 +25,8 @@ _KEY = re.compile(rf"\s*((?:{_KEY_PART.pattern})(?:\s*\.\s*(?:{_KEY_PART.pattern
 #: A variable's name as every shell takes it.
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENV_BYTES = 128 * 1024
+#: As many as a project's settings take.
+_PROXY_RULES = 20
 
 
 class BuildTable(Value):
@@ -84,6 +87,16 @@ class LimitsTable(Value):
     cpus: float | None = Field(default=None, gt=0, description="Processors of a command.")
 
 
+class DevTable(Value):
+    """`[dev]`: for the machine of whoever writes the project. Nothing of it is part of a build."""
+
+    proxy: dict[str, str] = Field(
+        default={},
+        description="Paths of the project's page that another server of this machine answers. `headrace up` and "
+        "`headrace preview` take them over into the project's settings.",
+    )
+
+
 class ProjectFile(Value):
     """The whole file."""
 
@@ -92,6 +105,9 @@ class ProjectFile(Value):
     env: dict[str, str] = Field(default={}, description="Variables of the build command.")
     routing: RoutingTable = Field(default=RoutingTable(), description="How the result answers requests.")
     limits: LimitsTable = Field(default=LimitsTable(), description="Lower limits than the operator's.")
+    dev: DevTable = Field(
+        default=DevTable(), description="What `headrace up` and `headrace preview` read on your machine."
+    )
 
     #: Where it was read; the name it would have, when there is none.
     path: str = Field(default=NAME, exclude=True)
@@ -119,7 +135,13 @@ def _parse(path: str, text: str) -> ProjectFile:
         where = tuple(str(part) for part in first["loc"])
         raise _mistake(path, text, where, _words_of(first)) from exc
     _check_env(path, text, parsed.env)
+    _check_proxy(path, text, parsed.dev.proxy)
     return parsed.but(path=path)
+
+
+def proxy_rules(file: ProjectFile) -> tuple[ProxyRule, ...]:
+    """`[dev.proxy]` as a project's settings have it."""
+    return tuple(ProxyRule(path=path, to=to) for path, to in file.dev.proxy.items())
 
 
 def _words_of(error: Any) -> str:
@@ -155,6 +177,7 @@ def known_keys(table: tuple[str, ...]) -> list[str]:
             "limits": LimitsTable,
             "redirects": RedirectEntry,
             "headers": HeaderEntry,
+            "dev": DevTable,
         }.get(name, model)
     return [field.alias or name for name, field in model.model_fields.items() if not field.exclude]
 
@@ -177,6 +200,21 @@ def line_of(text: str, keys: tuple[str, ...]) -> int | None:
         if here and names[: len(here)] == here and seen in (-1, wanted):
             return number
     return None
+
+
+def _check_proxy(path: str, text: str, proxy: dict[str, str]) -> None:
+    if len(proxy) > _PROXY_RULES:
+        raise _mistake(path, text, ("dev", "proxy"), f"has more than {_PROXY_RULES} rules")
+    for below, to in proxy.items():
+        try:
+            ProxyRule(path=below, to=to)
+        except ValidationError as exc:
+            what = (
+                "is not a path such as /api/"
+                if exc.errors()[0]["loc"] == ("path",)
+                else f"{to!r} is not an address such as http://127.0.0.1:8000"
+            )
+            raise _mistake(path, text, ("dev", "proxy", below), what) from exc
 
 
 def _check_env(path: str, text: str, env: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from headrace.plan.project_file import (
     NAME,
     BuildTable,
+    DevTable,
     HeaderEntry,
     LimitsTable,
     ProjectFile,
@@ -27,6 +28,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "routing.redirects.": RedirectEntry,
     "routing.headers.": HeaderEntry,
     "limits.": LimitsTable,
+    "dev.": DevTable,
 }
 
 

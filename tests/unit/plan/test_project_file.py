@@ -2,7 +2,8 @@ import pytest
 
 from headrace.errors import StepFailed
 from headrace.model.diagnostic import Failure, FailureReason
-from headrace.plan.project_file import NAME, ProjectFile, read_project_file
+from headrace.model.project import ProxyRule
+from headrace.plan.project_file import NAME, ProjectFile, proxy_rules, read_project_file
 from headrace.plan.project_files import MemoryFiles
 
 
@@ -33,6 +34,9 @@ def refused(text: str) -> Failure:
         ("[limits]\nbuild_seconds = 0\n", 2, "greater than 0"),
         ('[env]\n"A B" = "1"\n', 2, "not a name for a variable"),
         ('[env]\nA = "1"\nB = "a\\u0000b"\n', 3, "NUL"),
+        ('[dev.proxy]\n"/a" = "http://127.0.0.1:1"\n"api" = "http://127.0.0.1:1"\n', 3, "is not a path"),
+        ('[dev.proxy]\n"/api/" = "https://example.org/x"\n', 2, "is not an address"),
+        ("[dev]\nprox = 1\n", 2, "did you mean 'proxy'"),
         ("[build\n", 1, "not valid TOML"),
         ('a = "1"\na = "2"\n', 2, "not valid TOML"),
     ],
@@ -66,3 +70,8 @@ def test_the_file_of_the_project_goes_before_the_one_at_the_root() -> None:
 
 def test_no_file_means_no_wishes() -> None:
     assert read_project_file(MemoryFiles({}), "") == ProjectFile()
+
+
+def test_proxies_of_development_become_rules_of_the_project() -> None:
+    parsed = read('[dev.proxy]\n"/api/" = "http://127.0.0.1:8000"\n')
+    assert proxy_rules(parsed) == (ProxyRule(path="/api/", to="http://127.0.0.1:8000"),)
