@@ -152,7 +152,14 @@ class PagePosition(Value):
     function: str | None = None
 
 
-class PreviewConsole(PreviewFact):
+class PageReport(PreviewFact):
+    """What all events have that a page in somebody's browser told. Nothing of it is to be trusted."""
+
+    #: The page's own name for this report: what it says to the window around it has the same one.
+    report: str | None = None
+
+
+class PreviewConsole(PageReport):
     """The page wrote to the browser's console. Said by the page, so not to be trusted."""
 
     type: Literal["preview.console"] = "preview.console"
@@ -163,7 +170,7 @@ class PreviewConsole(PreviewFact):
     at: PagePosition | None = None
 
 
-class PreviewError(PreviewFact):
+class PreviewError(PageReport):
     """An error that the page did not catch, or a promise that nobody handled. Said by the page."""
 
     type: Literal["preview.error"] = "preview.error"
@@ -173,7 +180,7 @@ class PreviewError(PreviewFact):
     stack: tuple[PagePosition, ...] = ()
 
 
-class PreviewRequestFailed(PreviewFact):
+class PreviewRequestFailed(PageReport):
     """The page asked for something and did not get it. Said by the page."""
 
     type: Literal["preview.request_failed"] = "preview.request_failed"
