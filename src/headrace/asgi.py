@@ -19,6 +19,7 @@ from headrace.edge.protocol import protocol_for
 from headrace.errors import InvalidSetting
 from headrace.logs import configure_logs
 from headrace.pipeline.services import Services
+from headrace.preview.sessions import Previews, open_previews
 from headrace.records import deployments
 from headrace.settings import Settings
 
@@ -45,8 +46,8 @@ async def serve(
         if not only_answer:  # it will be gone before anybody can visit its sites
             services.public.port = port
         ready = asyncio.Event()
-        server = _Server(_config(services), ready, services.stopping)
-        async with nullcontext() if only_answer else working(services):
+        async with nullcontext() if only_answer else working(services), open_previews(services) as previews:
+            server = _Server(_config(services, previews), ready, services.stopping)
             task = asyncio.create_task(server.serve(sockets=[listener]))
             waiting = asyncio.create_task(ready.wait())
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -87,14 +88,14 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _config(services: Services) -> uvicorn.Config:
+def _config(services: Services, previews: Previews) -> uvicorn.Config:
     async def resolve(label: str) -> Target | None:
         async with services.db.read() as c:
             deployment = await deployments.by_label(c, label)
         return Target(deployment_id=deployment.id, artifact=deployment.artifact) if deployment else None
 
     settings = services.settings
-    api = create_app(services)
+    api = create_app(services, previews)
     edge = Edge(
         services.store,
         resolve,

@@ -16,6 +16,7 @@ from headrace.layers.layers import Layer, Layers
 from headrace.model.artifact import Manifest
 from headrace.model.digest import Digest
 from headrace.model.value import Value
+from headrace.pipeline.kept_pages import KeptPages
 from headrace.pipeline.known_codings import KnownCodings
 from headrace.pipeline.services import Services
 from headrace.records import artifacts, builds, versions
@@ -108,6 +109,10 @@ async def _live(services: Services) -> set[Digest]:
         trees = await versions.all_trees(c)
         plans = await builds.all_plans(c)
         manifests = await artifacts.all_digests(c)
+    # What sleeping previews show lives as long as their projects.
+    manifests |= set(
+        await asyncio.to_thread(lambda: list(KeptPages(services.settings.data_dir / "previews").manifests()))
+    )
     live: set[Digest] = {*trees, *plans, *manifests}
     for digest in trees:
         live.update(await _of_tree(services.store, digest))

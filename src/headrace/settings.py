@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from headrace.errors import InvalidSetting
+from headrace.model.bucket import BucketAccess
 from headrace.model.limits import GIB, MIB
 
 PREFIX = "HEADRACE_"
@@ -76,6 +77,10 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(os.environ["SSL_CERT_FILE"]) if os.environ.get("SSL_CERT_FILE") else None,
         description="Certificates that outgoing connections trust; `SSL_CERT_FILE` without it, then the system's.",
     )
+    buckets: dict[str, BucketAccess] = Field(
+        default={},
+        description="Object storage that projects may have their source in: `HEADRACE_BUCKETS__{NAME}__URL` and more, see [buckets.md](buckets.md).",
+    )
     allow_file_urls: bool = Field(default=False, description="Allow `file://` git sources. For tests on one machine.")
     clone_seconds: float = Field(default=300, gt=0, description="Time limit of fetching a source.")
     install_seconds: float = Field(default=1800, gt=0, description="Time limit of installing dependencies.")
@@ -92,6 +97,19 @@ class Settings(BaseSettings):
     output_files: int = Field(default=200_000, ge=1, description="Most files of a build's output.")
     cache_bytes: int = Field(
         default=20 * GIB, ge=MIB, description="Budget of layers and results; the least recently used go first."
+    )
+    preview_memory_bytes: int = Field(
+        default_factory=lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2,
+        ge=256 * MIB,
+        description="Memory of all warm previews together; the one that was used least recently goes to sleep first.",
+    )
+    preview_sandbox_bytes: int = Field(default=2 * GIB, ge=64 * MIB, description="Memory of one warm preview.")
+    preview_output_bytes: int = Field(default=256 * MIB, ge=1024, description="Largest page of a preview in mode build.")
+    preview_log_bytes: int = Field(
+        default=16 * MIB, ge=1024, description="Bytes of output that a warm preview's log keeps."
+    )
+    preview_idle_seconds: float = Field(
+        default=900, gt=0, description="A preview that nobody visits or changes this long goes to sleep."
     )
     lease_seconds: float = Field(default=20, gt=1, description="A worker that is silent this long loses its builds.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least severe log line.")

@@ -15,14 +15,15 @@ from headrace.api.host_check import HostCheck
 from headrace.api.metrics import Metrics
 from headrace.api.request_log import RequestLog
 from headrace.api.router import add_routes
-from headrace.api.routes import builds, cache, events, health, projects, versions
+from headrace.api.routes import builds, cache, events, health, previews, projects, versions
 from headrace.api.streams import Streams
 from headrace.errors import HeadraceError, StepFailed
 from headrace.pipeline.services import Services
+from headrace.preview.sessions import Previews
 from headrace.settings import api_token
 
 
-def create_app(services: Services, *, failures_allowed: int = FAILURES_ALLOWED) -> FastAPI:
+def create_app(services: Services, previews: Previews, *, failures_allowed: int = FAILURES_ALLOWED) -> FastAPI:
     """
     Hears the journal from now on, and has `services.stopping` end its open event streams. `failures_allowed` requests a
     minute may come from an address without a valid token.
@@ -34,6 +35,7 @@ def create_app(services: Services, *, failures_allowed: int = FAILURES_ALLOWED) 
     app.state.services = services
     app.state.metrics = metrics
     app.state.streams = streams
+    app.state.previews = previews
     app.state.endings = Endings(services)
     # The last one added is the first to see a request.
     app.add_middleware(BearerToken, token=api_token(services.settings), failures=Failures(failures_allowed))
@@ -51,7 +53,7 @@ def _with_routes() -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    add_routes(app, *(module.router for module in (health, projects, versions, builds, events, cache)))
+    add_routes(app, *(module.router for module in (health, projects, versions, builds, events, previews, cache)))
     _answer_errors(app)
     app.openapi = openapi_document  # type: ignore[method-assign]
     return app

@@ -11,6 +11,7 @@ from headrace.model.build import Build
 from headrace.model.ids import is_id
 from headrace.model.project import Project
 from headrace.pipeline.services import Services
+from headrace.preview.sessions import Previews
 from headrace.records import builds, projects
 
 #: The one workspace there is so far.
@@ -32,6 +33,11 @@ def _streams(request: Request) -> Streams:
     return streams
 
 
+def _previews(request: Request) -> Previews:
+    previews: Previews = request.app.state.previews
+    return previews
+
+
 def _own_workspace(workspace: Annotated[str, Path(json_schema_extra={"enum": [WORKSPACE]})]) -> str:
     if workspace != WORKSPACE:
         raise _unknown(workspace)
@@ -41,6 +47,7 @@ def _own_workspace(workspace: Annotated[str, Path(json_schema_extra={"enum": [WO
 Wired = Annotated[Services, Depends(_services)]
 Waiting = Annotated[Endings, Depends(_endings)]
 Streaming = Annotated[Streams, Depends(_streams)]
+Previewing = Annotated[Previews, Depends(_previews)]
 Workspace = Annotated[str, Depends(_own_workspace)]
 
 

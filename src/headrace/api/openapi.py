@@ -8,9 +8,10 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from headrace.api.problems import MEDIA_TYPE, Problem
-from headrace.api.requests import BuildRequest, NewProject, ProjectChange, PruneRequest
+from headrace.api.requests import BuildRequest, NewLink, NewProject, ProjectChange, PruneRequest
 from headrace.api.streams import NDJSON, SSE
 from headrace.model.event import Event
+from headrace.model.preview import PREVIEW_EVENT
 
 _REFERENCES = "#/components/schemas/{model}"
 _EVENT = {"$ref": _REFERENCES.format(model="Event")}
@@ -26,6 +27,11 @@ STREAM_CONTENT = {
         },
         "x-item-schema": _EVENT,
     },
+}
+#: The same for the log of a preview.
+PREVIEW_STREAM_CONTENT = {
+    form: {**content, "x-item-schema": {"$ref": _REFERENCES.format(model="PreviewEvent")}}
+    for form, content in STREAM_CONTENT.items()
 }
 STREAM_RESPONSE: dict[str, Any] = {"content": STREAM_CONTENT}
 
@@ -61,13 +67,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _more_schemas() -> dict[str, Any]:
-    bodies = [(model, "validation") for model in (NewProject, ProjectChange, BuildRequest, PruneRequest)]
+    bodies = [(model, "validation") for model in (NewProject, ProjectChange, BuildRequest, PruneRequest, NewLink)]
     _, made = models_json_schema([*bodies, (Problem, "serialization")], ref_template=_REFERENCES)  # type: ignore[list-item]
     event = TypeAdapter[Event](Event).json_schema(ref_template=_REFERENCES, mode="serialization")
-    defined: dict[str, Any] = {**made.get("$defs", {}), **event.pop("$defs", {})}
+    preview = PREVIEW_EVENT.json_schema(ref_template=_REFERENCES, mode="serialization")
+    defined: dict[str, Any] = {**made.get("$defs", {}), **event.pop("$defs", {}), **preview.pop("$defs", {})}
     for schema in defined.values():
         _require_tag(schema)
-    return defined | {"Event": event}
+    return defined | {"Event": event, "PreviewEvent": preview}
 
 
 def _require_tag(schema: dict[str, Any]) -> None:

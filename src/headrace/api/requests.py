@@ -1,7 +1,7 @@
 """What clients may send. Unknown fields are refused, and numbers are numbers: nothing is guessed."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 from headrace.model.build import BuildOptions
 from headrace.model.ids import is_id
 from headrace.model.limits import NetworkPhase
-from headrace.model.project import RESERVED_SLUGS, SLUG_PATTERN, ProjectSettings
+from headrace.model.preview import Protection
+from headrace.model.project import RESERVED_SLUGS, SLUG_PATTERN, ProjectSettings, ProxyRule
 from headrace.model.version import DirectorySource, GitSource, VersionSource
 
 #: Longer than any name that somebody reads.
@@ -67,11 +68,21 @@ class LimitsChange(_Request):
     log_bytes: int | None = None
 
 
+class PreviewChange(_Request):
+    mode: Literal["auto", "build", "dev"] | None = None
+    protection: Protection | None = None
+    password: str | None = Field(
+        default=None, min_length=8, max_length=200, description="Kept as a hash, and never shown again."
+    )
+
+
 class SettingsChange(_Request):
     root: str | None = None
     limits: LimitsChange | None = None
     build_network: NetworkPhase | None = None
     env: dict[str, str | None] | None = None
+    preview: PreviewChange | None = None
+    proxy: tuple[ProxyRule, ...] | None = Field(default=None, max_length=20)
 
 
 class ProjectChange(_Request):
@@ -95,6 +106,13 @@ class BuildRequest(_Request):
     )
     stream: bool = Field(default=False, description="Answer with the build's events until its end.")
     options: BuildRequestOptions = BuildRequestOptions()
+
+
+class NewLink(_Request):
+    seconds: int = Field(default=3600, ge=1, le=30 * 86400, description="How long the link counts.")
+    path: str = Field(
+        default="/", max_length=1000, pattern=r"^/([^/\s\\][^\s\\]*)?$", description="Page that it opens."
+    )
 
 
 class PruneRequest(_Request):

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -31,6 +31,14 @@ class SandboxSpec(Value):
     layers: tuple[Path, ...]
     mounts: tuple[SandboxMount, ...] = ()
     limits: Limits = Limits()
+
+
+class SandboxFile(NamedTuple):
+    """A file to be written into a sandbox. `path` is relative to the working directory."""
+
+    path: str
+    data: bytes
+    executable: bool = False
 
 
 class Egress(Value):

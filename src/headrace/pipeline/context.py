@@ -30,6 +30,11 @@ def sandbox_name(build_id: str, step: StepId) -> str:
     return f"{build_id}-{step}"
 
 
+def preview_sandboxes(worker: str) -> str:
+    """Names of a process's preview sandboxes begin so: they are left-overs when it is dead."""
+    return f"preview.{worker}."
+
+
 @dataclass
 class Step:
     """A running step. The stage fills in what people will read of it."""

@@ -6,7 +6,7 @@ import structlog
 
 from headrace.disk import remove_tree
 from headrace.errors import HeadraceError
-from headrace.pipeline.context import SANDBOXED, sandbox_name
+from headrace.pipeline.context import SANDBOXED, preview_sandboxes, sandbox_name
 from headrace.pipeline.liveness import is_dead, seen
 from headrace.pipeline.services import Services
 from headrace.records import builds
@@ -38,8 +38,10 @@ async def sweep(services: Services) -> None:
     for left in [path for path in directories if path.name not in unfinished]:
         await asyncio.to_thread(remove_tree, left)
     keep = {sandbox_name(build, step) for build in unfinished for step in SANDBOXED}
+    workers = services.settings.data_dir / "workers"
+    living = tuple(preview_sandboxes(worker) for worker in seen(workers) if not is_dead(workers, worker))
     for name in sandboxes:
-        if name not in keep:
+        if name not in keep and not name.startswith(living):
             _log.info("a sandbox is removed that nobody needs", sandbox=name)
             await executor.discard(name)
     for kind in (services.layers, services.trees, services.tools):

@@ -18,6 +18,7 @@ from headrace.model.plan import BuildPlan, CacheKey, KeyInput
 from headrace.model.project import Project
 from headrace.model.version import Author, Tree, TreeFile, Version
 from headrace.pipeline.services import Services
+from headrace.preview.sessions import open_previews
 from headrace.records import projects, versions
 from headrace.settings import Settings
 from headrace.tree import canonical, store_entries
@@ -34,9 +35,9 @@ IDS = {
 
 async def _serve(root: Path, started: threading.Event, found: dict[str, Any]) -> None:
     settings = Settings(data_dir=root, token=TOKEN, upload_bytes=100_000, executor="fake")
-    async with open_services(settings) as services, working(services):
+    async with open_services(settings) as services, working(services), open_previews(services) as previews:
         await _fill(services)
-        app = create_app(services, failures_allowed=10**6)
+        app = create_app(services, previews, failures_allowed=10**6)
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
         serving = asyncio.create_task(server.serve())
         while not server.started:

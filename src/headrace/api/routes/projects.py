@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from headrace.api.answers import PageQuery, answer, page, refuse_changed, resource
 from headrace.api.body import canonical, details_of, json_body, json_request
-from headrace.api.context import WORKSPACE, Waiting, Wired, Workspace, find_project
+from headrace.api.context import WORKSPACE, Previewing, Waiting, Wired, Workspace, find_project
 from headrace.api.endings import Endings
 from headrace.api.links import OF_PROJECT
 from headrace.api.once import IdempotencyKey, once
@@ -94,6 +94,7 @@ async def get_project(request: Request, services: Wired, project_id: str) -> Res
 async def change_project(
     request: Request,
     services: Wired,
+    previews: Previewing,
     project_id: str,
     body: Annotated[ProjectChange, Depends(json_body(ProjectChange))],
 ) -> Response:
@@ -108,6 +109,7 @@ async def change_project(
             check_source(changed.source, services.settings)
         check_settings(changed.settings, services.settings)
         await projects.update(c, changed)
+    previews.changed(changed)
     return answer(project_view(services, changed))
 
 
@@ -116,6 +118,7 @@ async def delete_project(
     request: Request,
     services: Wired,
     endings: Waiting,
+    previews: Previewing,
     project_id: str,
     force: Annotated[bool, Query(description="Also with builds that run: they are cancelled.")] = False,
 ) -> Response:
@@ -130,6 +133,7 @@ async def delete_project(
             raise _busy()
         logs = await builds.ids(c, project.id)
         await projects.delete(c, project.id)
+    await previews.forget(project)
     for log in logs:
         await services.events.delete(log)
     return Response(status_code=204)

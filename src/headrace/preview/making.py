@@ -1,0 +1,154 @@
+"""From a version to a page: with the warm builder there is, with a new one, from plain files, or by an ordinary build."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from headrace.errors import StepFailed, found
+from headrace.layers.layers import Layer
+from headrace.model.build import Build, BuildOptions, BuildStatus
+from headrace.model.diagnostic import Failure, FailureReason
+from headrace.model.digest import Digest
+from headrace.model.plan import StepId
+from headrace.model.project import Project
+from headrace.model.version import Tree, Version
+from headrace.pipeline.dependencies import scope
+from headrace.pipeline.plan import plan_version
+from headrace.pipeline.request import request_build
+from headrace.pipeline.services import Services
+from headrace.pipeline.values import Planned
+from headrace.plan.layer_key import layer_key
+from headrace.plan.project_files import DirectoryFiles
+from headrace.preview.base import Outcome
+from headrace.preview.choice import BUILDS, FILES, Choice, choose
+from headrace.preview.difference import Difference, difference
+from headrace.preview.output import Shown, plain_files
+from headrace.preview.warm import Warm
+from headrace.tree import load_tree
+
+#: Files that the planner reads. A change of anything else leaves the plan as it is.
+_PLANNED_FROM = re.compile(
+    r"(?:^|/)(?:package\.json|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|pnpm-workspace\.yaml|yarn\.lock"
+    r"|bun\.lockb?|\.npmrc|\.yarnrc(?:\.yml)?|\.nvmrc|\.node-version|\.tool-versions|mise\.toml|headrace\.toml|vercel\.json"
+    r"|netlify\.toml|[\w.-]+\.config\.[cm]?[jt]s)$"
+)
+
+
+#: Called when something is started that takes a while.
+OnStart = Callable[[Choice], None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a version. `shown` is set when it is files that are to be shown."""
+
+    outcome: Outcome
+    choice: Choice
+    shown: Shown | Digest | None = None
+    #: A builder that was started for it, and takes the place of the one before.
+    warm: Warm | None = None
+
+
+class Maker:
+    """Makes pages of one project, one at a time."""
+
+    def __init__(self, services: Services, on_start: OnStart) -> None:
+        self._services = services
+        self._on_start = on_start
+
+    async def make(self, project: Project, version: Version, warm: Warm | None) -> Made:
+        """Raises StepFailed for a version that can't be planned, installed or read; then `warm` is as it was."""
+        tree = await load_tree(self._services.store, version.tree)
+        if warm is not None and not warm.ended:
+            change = difference(warm.tree, tree)
+            if not change.has_links and await self._fits(project, version, warm, change):
+                return await self._apply(warm, change, tree)
+        planned = await plan_version(self._services, project, version)
+        files = DirectoryFiles(planned.directory, [file.path for file in planned.tree.files])
+        choice = choose(planned.plan, files, project.settings.preview)
+        if choice.name == FILES:
+            shown = plain_files(planned.tree, planned.plan.output, planned.plan.routing)
+            return Made(Outcome(ok=True), choice, shown)
+        if choice.name == BUILDS:
+            self._on_start(choice)
+            return Made(Outcome(ok=True), choice, await self._built(project, version))
+        return await self._start(project, version, planned, choice)
+
+    async def _fits(self, project: Project, version: Version, warm: Warm, change: Difference) -> bool:
+        """Whether the warm builder can take the change: same plan, same dependencies, nothing it must be restarted for."""
+        paths = [*change.change.written, *change.change.removed]
+        if warm.driver.restarts(warm.plan, change.change):
+            return False
+        if not any(_PLANNED_FROM.search(path) for path in paths):
+            return True
+        planned = await plan_version(self._services, project, version)
+        return planned.plan == warm.plan and self._key(project, planned) == warm.layer_key
+
+    async def _apply(self, warm: Warm, change: Difference, tree: Tree) -> Made:
+        contents = await self._contents(change)
+        outcome = await warm.apply(change, contents, tree)
+        changed = outcome.ok and outcome.output_changed
+        return Made(outcome, warm.choice, await warm.shown() if changed else None)
+
+    async def _contents(self, change: Difference) -> Mapping[str, bytes]:
+        wanted = [(file.path, file.digest) for file in change.written if file.digest is not None]
+        read = await asyncio.gather(*(self._services.store.read(digest) for _, digest in wanted))
+        return {path: data for (path, _), data in zip(wanted, read, strict=True)}
+
+    async def _start(self, project: Project, version: Version, planned: Planned, choice: Choice) -> Made:
+        layer = await self._layer(project, version, planned)
+        self._on_start(choice)
+        warm = Warm(choice, planned, self._key(project, planned))
+        try:
+            await warm.start(self._services, project, planned, layer)
+            outcome = await warm.first()
+            shown = await warm.shown() if outcome.ok else None
+        except BaseException:
+            await warm.close()
+            raise
+        return Made(outcome, choice, shown, warm)
+
+    def _key(self, project: Project, planned: Planned) -> Digest | None:
+        if planned.plan.install is None:
+            return None
+        base_system = self._services.base_system
+        return layer_key(planned.plan, planned.tree, scope=scope(project), base_system=base_system).digest
+
+    async def _layer(self, project: Project, version: Version, planned: Planned) -> Layer | None:
+        """The dependency layer. Where there is none yet, an ordinary build makes it."""
+        key = self._key(project, planned)
+        if key is None:
+            return None
+        if layer := self._services.layers.find(key):
+            return layer
+        build = await self._build(project, version)
+        if layer := self._services.layers.find(key):
+            # Whatever became of the page: its errors are the warm builder's to tell.
+            return layer
+        raise StepFailed(build.failure or _no_layer())
+
+    async def _built(self, project: Project, version: Version) -> Digest:
+        """The artifact of an ordinary build. Raises StepFailed with the build's failure."""
+        build = await self._build(project, version)
+        if build.status is BuildStatus.SUCCEEDED and build.artifact is not None:
+            return build.artifact
+        raise StepFailed(build.failure or _no_layer())
+
+    async def _build(self, project: Project, version: Version) -> Build:
+        services = self._services
+        build, _ = await request_build(services, project, version.id, BuildOptions())
+        async with aclosing(services.events.read_bytes(build.id, follow=not build.status.terminal)) as pieces:
+            async for _ in pieces:
+                pass
+        return found(await services.journal.replay(build.id), build.id)
+
+
+def _no_layer() -> Failure:
+    return Failure(
+        reason=FailureReason.INTERNAL,
+        step=StepId.DEPENDENCIES,
+        message="the build that installs the dependencies ended without them",
+        hint="try again; if it stays, look at the project's builds",
+    )

@@ -1,0 +1,387 @@
+"""
+The life of one project's preview: versions come, pages go up, the last good one stays while a new one fails.
+
+Versions are brought to the page one at a time, always the newest: what came while one was being made is skipped.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from headrace.errors import HeadraceError, StepFailed
+from headrace.model.diagnostic import Diagnostic
+from headrace.model.digest import Digest
+from headrace.model.preview import (
+    PreviewAsleep,
+    PreviewBuilding,
+    PreviewFailed,
+    PreviewReady,
+    PreviewStarted,
+    PreviewState,
+    PreviewStatus,
+)
+from headrace.model.project import Project
+from headrace.model.version import Version
+from headrace.pipeline.kept_pages import KeptPage, KeptPages
+from headrace.pipeline.services import Services
+from headrace.preview.base import Outcome
+from headrace.preview.blobs import Blobs
+from headrace.preview.choice import Choice
+from headrace.preview.facts import Facts
+from headrace.preview.making import Made, Maker
+from headrace.preview.output import Shown
+from headrace.preview.visit import Upstream, Visit
+from headrace.preview.warm import Warm
+
+_log = structlog.get_logger(__name__)
+
+#: A builder that died or could not be started is not tried again by visits for this long; a change tries at once.
+RETRY_SECONDS = 5.0
+#: The page is put on disk when it has been still for this long.
+_KEEP_AFTER_SECONDS = 2.0
+
+
+class Session:
+    """For one event loop. `room` is awaited before a builder is started."""
+
+    def __init__(
+        self,
+        services: Services,
+        project: Project,
+        *,
+        blobs: Blobs,
+        facts: Facts,
+        kept: KeptPages,
+        secret: bytes,
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.project = project
+        self.used_at = time.monotonic()
+        self.warm: Warm | None = None
+        self._services = services
+        self._blobs = blobs
+        self._facts = facts
+        self._kept = kept
+        self._secret = secret
+        self._room = room
+        self._maker = Maker(services, self._started)
+        self._head: Version | None = None
+        self._came: dict[str, float] = {}
+        #: The newest version that was shown or failed.
+        self._settled = ""
+        self._status = PreviewStatus.ASLEEP
+        self._outcome = Outcome(ok=True)
+        self._seconds: float | None = None
+        self._choice: Choice | None = None
+        self._page = _page_of(kept.find(project.id))
+        self._work: asyncio.Task[None] | None = None
+        self._keeping: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
+        self._changed = asyncio.Event()
+
+    @property
+    def awake(self) -> bool:
+        return self.warm is not None or self._work is not None
+
+    @property
+    def busy(self) -> bool:
+        return self._work is not None
+
+    def state(self, memory: int | None = None) -> PreviewState:
+        label = f"{self.project.slug}.preview"
+        return PreviewState(
+            project_id=self.project.id,
+            status=self._status,
+            mode=self._choice.mode if self._choice else None,
+            driver=self._choice.name if self._choice else None,
+            why=self._choice.why if self._choice else "",
+            version=self._head.id if self._head else None,
+            served_version=self._page.version,
+            url=self._services.public.site(label),
+            diagnostics=self._outcome.diagnostics,
+            message=self._outcome.message,
+            seconds=self._seconds,
+            memory_bytes=memory,
+            protection=self.project.settings.preview.protection,
+        )
+
+    def visit(self, *, missed: bool = False) -> Visit:
+        page = self._page
+        return Visit(
+            project=self.project,
+            state=self.state(),
+            secret=self._secret,
+            manifest=page.manifest,
+            upstream=page.upstream,
+            maps=page.map,
+            missed=missed,
+        )
+
+    def show(self, version: Version) -> None:
+        """A version exists. Nothing happens for one that is not newer."""
+        self.used_at = time.monotonic()
+        if self._head is None or version.id > self._head.id:
+            self._head = version
+            self._came[version.id] = time.monotonic()
+            self._status = PreviewStatus.BUILDING
+        self._go()
+
+    def wake(self, version: Version | None) -> None:
+        """Start what is needed to show the newest version, unless that went wrong a moment ago."""
+        self.used_at = time.monotonic()
+        if version is not None and (self._head is None or version.id > self._head.id):
+            self._head = version
+        if time.monotonic() >= self._not_before:
+            self._go()
+
+    async def wait(self, version_id: str, seconds: float) -> bool:
+        """Until this version, or a newer one, is shown or has failed. False when the time was over before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._settled < version_id:
+                    await self._changed.wait()
+        return self._settled >= version_id
+
+    async def wait_for_page(self, seconds: float) -> None:
+        """Until there is something to show, or nothing is being made."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._page and self._work is not None:
+                    await self._changed.wait()
+
+    def serves(self, version_id: str) -> bool:
+        return self._page.version is not None and self._page.version >= version_id
+
+    async def memory(self) -> int:
+        warm = self.warm
+        return (await warm.memory() or 0) if warm is not None else 0
+
+    async def sleep(self, why: str, message: str = "") -> None:
+        """Stop everything. The last good page stays, where it is files."""
+        if self._work is not None:
+            work, self._work = self._work, None
+            work.cancel()
+            await asyncio.wait({work})
+        warm, self.warm = self.warm, None
+        if warm is None and self._status is PreviewStatus.ASLEEP:
+            return
+        await self.keep()
+        if self._page.upstream is not None:
+            self._show(_Page())
+        self._status = PreviewStatus.ASLEEP
+        self._facts.say(PreviewAsleep.model_validate({"project_id": self.project.id, "why": why, "message": message}))
+        self._notify()
+        if warm is not None:
+            await warm.close()
+
+    async def keep(self) -> None:
+        """Put the page on disk, so that it can be shown without the builder."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+        page = self._page
+        if page.kept or page.manifest is None or page.version is None:
+            return
+        try:
+            await self._blobs.keep(page.digests)
+            kept = KeptPage(
+                version=page.version, manifest=page.manifest, driver=self._choice.name if self._choice else ""
+            )
+            await asyncio.to_thread(self._kept.keep, self.project.id, kept)
+            page.kept = True
+        except (HeadraceError, OSError):
+            _log.exception("the page of a preview could not be kept", project_id=self.project.id)
+
+    def restart(self) -> None:
+        """The project's settings changed: what runs is replaced by what they ask for."""
+        if self.warm is not None:
+            self._settled = ""
+            self._go(anew=True)
+
+    # Bringing versions to the page.
+
+    def _go(self, *, anew: bool = False) -> None:
+        if self._work is None and self._head is not None and (anew or self._wanted()):
+            self._work = asyncio.create_task(self._bring_all(anew=anew), name=f"preview {self.project.id}")
+
+    def _wanted(self) -> bool:
+        """Whether there is something to do: a version that was not tried, or no builder where one belongs."""
+        assert self._head is not None  # noqa: S101 - checked by the caller
+        if self._head.id > self._settled:
+            return True
+        needs_builder = self._choice is None or self._choice.driver is not None
+        return needs_builder and (self.warm is None or self.warm.ended)
+
+    async def _bring_all(self, *, anew: bool) -> None:
+        me = asyncio.current_task()
+        try:
+            while anew or self._wanted():
+                assert self._head is not None  # noqa: S101 - there is work
+                await self._bring(self._head, None if anew else self.warm)
+                anew = False
+                if time.monotonic() < self._not_before and self._head.id <= self._settled:
+                    break
+        finally:
+            if self._work is me:
+                self._work = None
+            self._notify()
+
+    async def _bring(self, version: Version, warm: Warm | None) -> None:
+        began = self._came.pop(version.id, time.monotonic())
+        self._came = {other: when for other, when in self._came.items() if other > version.id}
+        self._status = PreviewStatus.BUILDING
+        self._facts.say(PreviewBuilding(project_id=self.project.id, version_id=version.id))
+        self._notify()
+        made = None
+        try:
+            if warm is None:
+                await self._room()
+            made = await self._maker.make(self.project, version, warm)
+            outcome = made.outcome
+        except StepFailed as failed:
+            hint = f" ({failed.failure.hint})" if failed.failure.hint else ""
+            outcome = Outcome(ok=False, diagnostics=failed.failure.diagnostics, message=failed.failure.message + hint)
+        except HeadraceError as exc:
+            outcome = Outcome(ok=False, message=f"{exc.message}" + (f" ({exc.hint})" if exc.hint else ""))
+        except Exception:
+            _log.exception("a preview broke", project_id=self.project.id)
+            outcome = Outcome(ok=False, message="Headrace itself failed; the server's log says why")
+        if made is not None:
+            await self._take_over(made)
+        if not outcome.ok and (self.warm is None or self.warm.ended):
+            self._not_before = time.monotonic() + RETRY_SECONDS
+        self._settle(version, outcome, made, time.monotonic() - began)
+
+    async def _take_over(self, made: Made) -> None:
+        self._choice, old = made.choice, self.warm
+        if made.warm is None:
+            if made.choice.driver is None and old is not None:
+                self.warm = None
+                await old.close()
+            return
+        if not made.outcome.ok and old is not None and not old.ended:
+            # The page that is up needs its builder. The next change tries a new one again.
+            await made.warm.close()
+            return
+        self.warm = made.warm
+        self._watch(made.warm)
+        if old is not None:
+            await old.close()
+
+    def _settle(self, version: Version, outcome: Outcome, made: Made | None, seconds: float) -> None:
+        self._settled = max(self._settled, version.id)
+        self._outcome = outcome
+        self._seconds = round(seconds, 4)
+        project_id = self.project.id
+        if outcome.ok and made is not None:
+            self._show(self._page_for(version, made))
+            url = self._services.public.site(f"{self.project.slug}.preview")
+            self._facts.say(PreviewReady(project_id=project_id, version_id=version.id, seconds=self._seconds, url=url))
+        else:
+            self._facts.say(
+                PreviewFailed(
+                    project_id=project_id,
+                    version_id=version.id,
+                    message=outcome.message or _first(outcome.diagnostics),
+                    seconds=self._seconds,
+                    diagnostics=outcome.diagnostics,
+                )
+            )
+        newer = self._head is not None and self._head.id > self._settled
+        settled = PreviewStatus.READY if outcome.ok else PreviewStatus.ERROR
+        self._status = PreviewStatus.BUILDING if newer else settled
+        self._notify()
+
+    def _page_for(self, version: Version, made: Made) -> "_Page":
+        upstream = self.warm.upstream if self.warm is not None else None
+        if upstream is not None:
+            return _Page(version.id, upstream=upstream)
+        if isinstance(made.shown, Shown):
+            return _Page(version.id, made.shown.digest, shown=made.shown)
+        if made.shown is not None:
+            return _Page(version.id, made.shown)
+        return self._page.of(version.id)
+
+    def _show(self, page: "_Page") -> None:
+        """One pointer moves: a visitor gets all of the old page or all of the new one."""
+        old, self._page = self._page, page
+        if page.shown is not old.shown:
+            if page.shown is not None:
+                self._blobs.hold(page.shown.blobs.items())
+            # A page that was loaded a moment ago still asks for its parts.
+            if old.shown is not None:
+                asyncio.get_running_loop().call_later(60, self._blobs.release, list(old.shown.blobs))
+        if self._keeping is not None:
+            self._keeping.cancel()
+        if page.manifest is not None and not page.kept:
+            loop = asyncio.get_running_loop()
+            self._keeping = loop.call_later(_KEEP_AFTER_SECONDS, lambda: loop.create_task(self.keep()))
+
+    def _started(self, choice: Choice) -> None:
+        self._choice = choice
+        self._facts.say(
+            PreviewStarted(project_id=self.project.id, driver=choice.name, mode=choice.mode, why=choice.why)
+        )
+
+    def _watch(self, warm: Warm) -> None:
+        task = asyncio.create_task(self._until_ended(warm))
+        _background.add(task)
+        task.add_done_callback(_background.discard)
+
+    async def _until_ended(self, warm: Warm) -> None:
+        message = await warm.until_ended()
+        if self.warm is warm and self._work is None:
+            self._not_before = time.monotonic() + RETRY_SECONDS
+            _log.info("the builder of a preview ended", project_id=self.project.id, why=message)
+            await self.sleep("died", f"the builder ended: {message}")
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class _Page:
+    """What visitors see."""
+
+    def __init__(
+        self,
+        version: str | None = None,
+        manifest: Digest | None = None,
+        *,
+        shown: Shown | None = None,
+        upstream: Upstream | None = None,
+        kept: bool = False,
+    ) -> None:
+        self.version = version
+        self.manifest = manifest
+        self.shown = shown
+        self.upstream = upstream
+        self.kept = kept
+
+    def __bool__(self) -> bool:
+        return self.manifest is not None or self.upstream is not None
+
+    @property
+    def digests(self) -> list[Digest]:
+        return list(self.shown.blobs) if self.shown is not None else []
+
+    def of(self, version: str) -> "_Page":
+        """The same files for a version that changed nothing in them."""
+        return _Page(version, self.manifest, shown=self.shown, upstream=self.upstream)
+
+    def map(self, path: str) -> bytes | None:
+        return self.shown.maps.get(path) if self.shown is not None else None
+
+
+_background: set[asyncio.Task[None]] = set()
+
+
+def _page_of(kept: KeptPage | None) -> _Page:
+    return _Page(kept.version, kept.manifest, kept=True) if kept is not None else _Page()
+
+
+def _first(diagnostics: tuple[Diagnostic, ...]) -> str:
+    return diagnostics[0].message if diagnostics else "the page could not be made"

@@ -1,0 +1,212 @@
+"""One warm builder: a sandbox with a driver's command in it, over a version's files and its dependency layer."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+
+from headrace import preview
+from headrace.errors import ExecutorUnavailable
+from headrace.executor.base import Sandbox
+from headrace.layers.layers import Layer
+from headrace.model.diagnostic import LogLine
+from headrace.model.digest import Digest
+from headrace.model.limits import Limits
+from headrace.model.plan import BuildPlan
+from headrace.model.preview import PreviewMode
+from headrace.model.project import Project
+from headrace.model.sandbox import (
+    WORKING_DIRECTORY,
+    CommandResult,
+    KillReason,
+    SandboxCommand,
+    SandboxFile,
+    SandboxMount,
+    SandboxSpec,
+)
+from headrace.model.version import Tree
+from headrace.pipeline.command import egress, search_path, tool_mounts
+from headrace.pipeline.context import preview_sandboxes
+from headrace.pipeline.services import Services
+from headrace.pipeline.values import Planned
+from headrace.plan.project_files import DirectoryFiles
+from headrace.preview.base import Builder, Driver, Outcome, Setup
+from headrace.preview.choice import Choice
+from headrace.preview.difference import Difference
+from headrace.preview.output import OutputReader, Shown
+from headrace.preview.printed import PrintedLines
+from headrace.preview.visit import Upstream
+
+#: Where drivers' programs are in every preview's sandbox.
+PROGRAM = "/opt/headrace/preview"
+_PROGRAM_SOURCE = Path(preview.__file__).with_name("program")
+
+#: A preview runs until it is put to sleep. Long enough never to be met, short enough for every clock.
+_NO_LIMIT_SECONDS = 10 * 365 * 86400.0
+_KILLED = {
+    KillReason.MEMORY: "it used more memory than it may",
+    KillReason.DISK: "it wrote more than it may",
+    KillReason.LOST: "its sandbox was lost",
+}
+
+_numbers = count(1)
+
+
+class Warm:
+    """Opened by `start`. Its calls are made one at a time, except `close`."""
+
+    def __init__(self, choice: Choice, planned: Planned, key: Digest | None) -> None:
+        self.choice = choice
+        self.plan: BuildPlan = planned.plan
+        #: The dependency layer it runs on.
+        self.layer_key = key
+        #: What its working directory holds of the project.
+        self.tree: Tree = planned.tree
+        self.upstream: Upstream | None = None
+        self._held = AsyncExitStack()
+        self._reader: OutputReader | None = None
+        self._sandbox: Sandbox
+        self._builder: Builder
+        self._run: asyncio.Task[CommandResult]
+
+    @property
+    def driver(self) -> Driver:
+        assert self.choice.driver is not None  # noqa: S101 - only warm ones are made
+        return self.choice.driver
+
+    @property
+    def ended(self) -> bool:
+        return self._run.done()
+
+    async def start(self, services: Services, project: Project, planned: Planned, layer: Layer | None) -> None:
+        """Start the command. Raises ExecutorUnavailable. Whoever calls it calls `close`, also when it failed."""
+        held = self._held
+        held.enter_context(services.trees.pin(planned.digest))
+        if layer is not None:
+            held.enter_context(services.layers.pin(layer.key.digest))
+        layers = (layer.path, planned.directory) if layer else (planned.directory,)
+        settings = services.settings
+        limits = Limits(
+            seconds=_NO_LIMIT_SECONDS,
+            cpus=settings.cpus,
+            memory_bytes=settings.preview_sandbox_bytes,
+            disk_bytes=settings.disk_bytes,
+            log_bytes=settings.preview_log_bytes,
+        )
+        name = f"{preview_sandboxes(services.worker)}{next(_numbers)}"
+        mounts = await tool_mounts(services, self.plan.tools)
+        program = SandboxMount(source=_PROGRAM_SOURCE, target=PROGRAM)
+        executor = services.executor_for(None)
+        spec = SandboxSpec(id=name, project_id=project.id, layers=layers, mounts=(*mounts, program), limits=limits)
+        self._sandbox = await executor.open(spec)
+        held.push_async_callback(self._sandbox.close)
+        files = DirectoryFiles(planned.directory, [file.path for file in planned.tree.files])
+        setup = self.driver.setup(self.plan, files, self.choice.mode, self._sandbox.free_port)
+        log = services.events.path(project.id)
+        lines = PrintedLines(log)
+        command = self._command(project, setup, limits, services)
+        self._run = asyncio.create_task(self._sandbox.run(command, log), name=name)
+        held.push_async_callback(self._ended)
+        await self._sandbox.running()
+        self._builder = self.driver.attach(setup, self.plan, _Link(self._sandbox, self._run, lines))
+        held.push_async_callback(self._builder.close)
+        if setup.page_port is not None and self.choice.mode is PreviewMode.DEV:
+            self.upstream = Upstream(id=name, port=setup.page_port, socket=self._sandbox.socket)
+        else:
+            self._reader = OutputReader(
+                setup.output or self.plan.output,
+                self.plan.routing,
+                most_bytes=settings.preview_output_bytes,
+                most_files=settings.output_files,
+            )
+
+    async def first(self) -> Outcome:
+        return self._explained(await self._builder.first())
+
+    async def apply(self, difference: Difference, contents: Mapping[str, bytes], after: Tree) -> Outcome:
+        """Bring the working directory to the tree `after` and wait for what comes of it."""
+        files = [
+            SandboxFile(path=file.path, data=contents[file.path], executable=file.executable)
+            for file in difference.written
+        ]
+        await self._sandbox.write(files, difference.removed)
+        self.tree = after
+        return self._explained(await self._builder.apply(difference.change))
+
+    async def shown(self) -> Shown | None:
+        """What the build wrote; None in dev mode. Raises StepFailed."""
+        reader = self._reader
+        return await asyncio.to_thread(self._read, reader) if reader is not None else None
+
+    async def memory(self) -> int | None:
+        return None if self.ended else await self._sandbox.memory()
+
+    async def until_ended(self) -> str:
+        """Wait for the command's end, which nobody asked for; why, in words."""
+        await asyncio.wait({self._run})
+        return self._why_ended()
+
+    async def close(self) -> None:
+        """End it and remove its sandbox. Safe to repeat."""
+        await self._held.aclose()
+
+    def _read(self, reader: OutputReader) -> Shown:
+        tree = self._sandbox.open_live()
+        try:
+            return reader.read(tree)
+        finally:
+            os.close(tree)
+
+    async def _ended(self) -> None:
+        await self._sandbox.close()
+        await asyncio.wait({self._run})
+        if not self._run.cancelled():
+            self._run.exception()
+
+    def _explained(self, outcome: Outcome) -> Outcome:
+        if outcome.ok or not self.ended:
+            return outcome
+        return Outcome(ok=False, diagnostics=outcome.diagnostics, message=f"the builder ended: {self._why_ended()}")
+
+    def _why_ended(self) -> str:
+        try:
+            result = self._run.result()
+        except (ExecutorUnavailable, asyncio.CancelledError) as exc:
+            return str(exc) or "its sandbox was closed"
+        if result.killed_by is not None:
+            return _KILLED.get(result.killed_by, f"it was killed ({result.killed_by})")
+        return f"it exited with {result.exit_code}"
+
+    def _command(self, project: Project, setup: Setup, limits: Limits, services: Services) -> SandboxCommand:
+        own = {"FORCE_COLOR": "1", "HEADRACE": "1", "HEADRACE_PREVIEW": "1", "LANG": "C.UTF-8", "TZ": "UTC"}
+        env = {**own, **project.settings.env, **setup.env, "PATH": search_path(setup.directory, self.plan.tools)}
+        return SandboxCommand(
+            index=0,
+            argv=setup.argv,
+            directory=f"{WORKING_DIRECTORY}/{setup.directory}".rstrip("/"),
+            env=env,
+            egress=egress(services.settings, project.settings.build_network),
+            limits=limits,
+        )
+
+
+class _Link:
+    """Implements `Link`."""
+
+    def __init__(self, sandbox: Sandbox, run: "asyncio.Task[CommandResult]", lines: PrintedLines) -> None:
+        self._sandbox = sandbox
+        self._run = run
+        self._lines = lines
+
+    def socket(self) -> socket.socket:
+        return self._sandbox.socket()
+
+    def lines(self, after: int = 0) -> Sequence[LogLine]:
+        return self._lines.after(after)
+
+    @property
+    def ended(self) -> bool:
+        return self._run.done()
