@@ -97,7 +97,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if field.default_factory is not None or name in _MADE_HERE:
         return _MADE_HERE[name]
     match field.default:
-        case None | ():
+        case None | () | dict():
             return "none"
         case bool() as value:
             return f"`{str(value).lower()}`"

@@ -183,6 +183,19 @@ class ToolUnavailable(Unavailable):
     code = "tool.unavailable"
 
 
+class BucketUnreachable(Unavailable):
+    """Object storage does not answer, or not in time."""
+
+    code = "bucket.unreachable"
+
+
+class BucketDenied(Unavailable):
+    """Object storage refuses what this server's operator gave it as a right."""
+
+    code = "bucket.denied"
+    retryable = False
+
+
 class StoreFull(HeadraceError):
     code = "storage.full"
     http_status = 507

@@ -32,6 +32,17 @@ class ArchiveSource(Value):
     path: str
 
 
+class BucketSource(Value):
+    """
+    Object storage: a project's files lie below `{url}/{project_id}/frontend/` and `…/backend/`. How it is reached is the
+    operator's to say; nothing of it is part of a project.
+    """
+
+    kind: Literal["bucket"] = "bucket"
+    #: `s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix` or `file:///directory`.
+    url: str
+
+
 class VersionSource(Value):
     """A version that is already stored."""
 
@@ -39,7 +50,9 @@ class VersionSource(Value):
     version: str
 
 
-Source = Annotated[DirectorySource | GitSource | ArchiveSource | VersionSource, Field(discriminator="kind")]
+Source = Annotated[
+    DirectorySource | GitSource | ArchiveSource | BucketSource | VersionSource, Field(discriminator="kind")
+]
 
 
 def place_name(source: DirectorySource | GitSource) -> str:

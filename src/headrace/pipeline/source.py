@@ -53,7 +53,8 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
     await asyncio.to_thread(into.mkdir, parents=True)
     seconds = ctx.project.settings.limits.clone_seconds or ctx.services.settings.clone_seconds
     try:
-        fetched = await ctx.services.sources[source.kind].fetch(source, into, seconds=seconds)
+        fetcher = ctx.services.sources[source.kind]
+        fetched = await fetcher.fetch(source, into, seconds=seconds, project_id=ctx.project.id)
         for note in fetched.notes:
             ctx.record(BuildWarning(build_id=ctx.build.id, step=StepId.SOURCE, code="source.note", message=note))
         return await add_version(ctx.services, ctx.project, fetched)

@@ -29,7 +29,14 @@ class ArchiveFetcher:
     async def tidy(self) -> None:
         """Nothing is kept."""
 
-    async def fetch(self, source: Source, into: Path, *, seconds: float) -> Fetched:
+    async def fetch(
+        self,
+        source: Source,
+        into: Path,
+        *,
+        seconds: float,
+        project_id: str = "",  # noqa: ARG002 - an archive holds one
+    ) -> Fetched:
         assert isinstance(source, ArchiveSource)  # noqa: S101 - sources are chosen by their kind
         path = Path(source.path)
 

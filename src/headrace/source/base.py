@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from headrace.model.value import Value
-from headrace.model.version import Author, Source
+from headrace.model.version import Author, Source, Tree
+from headrace.store.base import Store
 
 
 class Fetched(Value):
@@ -25,9 +26,10 @@ class Fetched(Value):
 class SourceFetcher(Protocol):
     kind: ClassVar[str]
 
-    async def fetch(self, source: Source, into: Path, *, seconds: float) -> Fetched:
+    async def fetch(self, source: Source, into: Path, *, seconds: float, project_id: str = "") -> Fetched:
         """
-        Bring the code below `into`, or leave it where it is and say so in `Fetched.root`.
+        Bring the code below `into`, or leave it where it is and say so in `Fetched.root`. A place that holds several projects
+        knows by `project_id` which one is meant; the others don't look at it.
 
         Raises InvalidInput for a source that is refused as such (`source.url_not_allowed`, `archive.path_escape` and the like),
         StepFailed with a `source_…` reason for one that can't be had. `into` is empty again then. Never waits for a prompt.
@@ -37,6 +39,45 @@ class SourceFetcher(Protocol):
 
     async def tidy(self) -> None:
         """Let go of what was kept to make fetching faster and has not been used for long. Called now and again."""
+        ...
+
+
+class SourceFile(Value):
+    """A file of a project as its source lists it."""
+
+    path: str
+    size: int
+    #: Differs when the file does; what it is made of is the store's own business.
+    etag: str
+    #: When it was written, in UTC.
+    modified: str
+
+
+class Written(Value):
+    """What writing a version to its source did: files sent, files that were there already, and files taken away."""
+
+    sent: int
+    kept: int
+    removed: int
+
+
+class KeepingSource(Protocol):
+    """A source that keeps a project's files by name: they can be listed, and a version can be written to it."""
+
+    async def list_files(self, source: Source, project_id: str) -> Sequence[SourceFile]:
+        """All files of the project, sorted by path, without their bytes. Empty when there are none. Raises like `write_version`."""
+        ...
+
+    async def write_version(
+        self, source: Source, project_id: str, tree: Tree, store: Store, *, seconds: float, create_only: bool = False
+    ) -> Written:
+        """
+        Make the project's files there those of `tree`, whose paths begin with `frontend/` or `backend/`. Nothing is taken away
+        before everything is sent, so a call that fails can be made again. A link is sent as the file that it points to.
+
+        Raises Conflict (`bucket.not_empty`) for `create_only` when the project has files there; InvalidInput, NotFound
+        (`bucket.not_found`), BucketDenied or BucketUnreachable, also when it takes longer than `seconds`.
+        """
         ...
 
 

@@ -24,7 +24,14 @@ class DirectoryFetcher:
     async def tidy(self) -> None:
         """Nothing is kept."""
 
-    async def fetch(self, source: Source, into: Path, *, seconds: float) -> Fetched:  # noqa: ARG002 - nothing is copied
+    async def fetch(
+        self,
+        source: Source,
+        into: Path,  # noqa: ARG002 - nothing is copied
+        *,
+        seconds: float,
+        project_id: str = "",  # noqa: ARG002 - a directory is one
+    ) -> Fetched:
         assert isinstance(source, DirectorySource)  # noqa: S101 - sources are chosen by their kind
         root = Path(source.path)
 

@@ -62,7 +62,13 @@ class GitFetcher:
         await asyncio.to_thread(prune_mirrors, self._settings.data_dir / "mirrors", unused_seconds=MIRROR_SECONDS)
 
     async def fetch(
-        self, source: Source, into: Path, *, seconds: float, credential: Credential | None = None
+        self,
+        source: Source,
+        into: Path,
+        *,
+        seconds: float,
+        project_id: str = "",  # noqa: ARG002 - a repository is one
+        credential: Credential | None = None,
     ) -> Fetched:
         assert isinstance(source, GitSource)  # noqa: S101 - sources are chosen by their kind
         check_git_source(source, self._settings)
