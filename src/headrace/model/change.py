@@ -54,6 +54,13 @@ class ConflictHunk(Value):
     omitted: int = 0
 
 
+#: `deleted_here`: it went from the project; `deleted_there`: the sender deletes what the project has changed; `directory`: a file on
+#: one side, a directory on the other; `link`: it became a symbolic link; `unmerged`: the merge could not be tried.
+ConflictKind = Literal[
+    "lines", "binary", "too_large", "both_added", "deleted_here", "deleted_there", "directory", "link", "unmerged"
+]
+
+
 class FileConflict(Value):
     """
     A file that two changes want in different ways: `base` is what both started from, `ours` what the project's newest version
@@ -61,7 +68,7 @@ class FileConflict(Value):
     """
 
     path: str
-    why: Literal["lines", "binary", "too_large", "both_added", "deleted_here", "deleted_there", "directory", "unmerged"]
+    why: ConflictKind
     base: Digest | None = None
     ours: Digest | None = None
     theirs: Digest | None = None

@@ -20,33 +20,31 @@ class PathRefused(NamedTuple):
 _DRIVE = re.compile(r"[A-Za-z]:")
 #: C0, DEL and C1: in a terminal or a log they do things, and in a name nobody means them.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-#: Almost every path; saves looking at each rule.
-_PLAIN = re.compile(r"(?:[A-Za-z0-9_@+=~()\[\]$-][A-Za-z0-9_@+=~()\[\]$.-]*(?<!\.)/)*[A-Za-z0-9_@+=()\[\]$-][A-Za-z0-9_@+=()\[\]$.-]*(?<!\.)")
 _CACHE = ("node_modules", ".cache", "headrace")
 
 
-def refuse_path(path: str) -> PathRefused | None:
+def refuse_path(path: str, known: str = "") -> PathRefused | None:
     """
-    Why no file may be sent for `path`; None when one may. Knows the name alone: links and directories of the project are
-    looked at by `headrace.sync.fitting`.
+    Why no file may be sent for `path`; None when one may. `known` is a beginning of it that the project has already, as a
+    directory that ends with a slash: names that came with a repository can't be chosen any more.
+
+    Knows names alone: links and directories of the project are looked at by `headrace.sync.fitting`.
     """
-    if len(path) < 200 and "node_modules" not in path and _PLAIN.fullmatch(path):
-        return None
-    return _malformed(path) or _reserved(path)
-
-
-def _malformed(path: str) -> PathRefused | None:
     try:
         check_path(path)
     except InvalidInput as exc:
         return PathRefused("path.invalid", exc.message)
-    if "\\" in path or _DRIVE.match(path):
+    return _malformed(path, path[len(known) :]) or _reserved(path)
+
+
+def _malformed(path: str, rest: str) -> PathRefused | None:
+    if "\\" in rest or _DRIVE.match(rest):
         return _invalid(path, "parts are separated by /, and it begins at the project's root")
-    if _CONTROL.search(path):
+    if _CONTROL.search(rest):
         return _invalid(path, "it has a control character")
-    if any(part.endswith((".", " ")) for part in path.split("/")):
+    if any(part.endswith((".", " ")) for part in rest.split("/")):
         return _invalid(path, "a part of it ends with a dot or a blank, which some systems leave out")
-    if not unicodedata.is_normalized("NFC", path):
+    if not unicodedata.is_normalized("NFC", rest):
         return _invalid(path, "its characters are decomposed; send it in Unicode's form NFC")
     return None
 
