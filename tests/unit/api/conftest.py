@@ -12,6 +12,7 @@ from headrace.executor.fake import FakeExecutor
 from headrace.journal import Journal
 from headrace.layers.layers import Layers
 from headrace.pipeline.services import PublicAddress, Services
+from headrace.preview.sessions import Previews, open_previews
 from headrace.queue.inline import InlineQueue
 from headrace.records.database import Database, sqlite_url
 from headrace.settings import Settings
@@ -47,9 +48,15 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
 
 
 @pytest.fixture
-async def api(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
+async def previews(services: Services) -> AsyncIterator[Previews]:
+    async with open_previews(services) as previews:
+        yield previews
+
+
+@pytest.fixture
+async def api(services: Services, previews: Previews) -> AsyncIterator[httpx2.AsyncClient]:
     """A client with the token, at the root of the API."""
-    transport = httpx2.ASGITransport(app=create_app(services))
+    transport = httpx2.ASGITransport(app=create_app(services, previews))
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost/api/v1", headers=headers) as client:
         yield client

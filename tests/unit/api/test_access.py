@@ -7,13 +7,14 @@ from fastapi import FastAPI
 from headrace.api.app import create_app
 from headrace.api.auth import FAILURES_ALLOWED, OPEN_PATHS, Failures
 from headrace.pipeline.services import Services
+from headrace.preview.sessions import Previews
 
 BUILDS = "http://localhost/api/v1/builds"
 
 
 @pytest.fixture
-def app(services: Services) -> FastAPI:
-    return create_app(services)
+def app(services: Services, previews: Previews) -> FastAPI:
+    return create_app(services, previews)
 
 
 @pytest.fixture
