@@ -26,6 +26,8 @@ class Found:
     links: dict[str, str] = field(default_factory=dict)
     #: Sockets, devices and the like, which are left out.
     odd: list[str] = field(default_factory=list)
+    #: Every directory that was entered, the root as `""`: what has to be watched to hear of new files.
+    directories: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,12 @@ def list_files(root: Path, *, most_files: int | None = None, check: Callable[[],
     found: list[bytes] = []
     odd: list[bytes] = []
     links: dict[str, str] = {}
+    entered: list[bytes] = []
     waiting = [_Directory(os.fsencode(root), (), ())]
     while waiting:
         check()
         directory = waiting.pop()
+        entered.append(b"/".join(directory.parts))
         with os.scandir(directory.path) as scanned:
             entries = [entry for entry in scanned if entry.name not in NEVER]
         rules = _rules_of(directory, entries)
@@ -68,7 +72,12 @@ def list_files(root: Path, *, most_files: int | None = None, check: Callable[[],
                 odd.append(b"/".join(parts))
         if most_files is not None and len(found) > most_files:
             raise too_large(f"the directory has more than {most_files} files")
-    return Found(paths=sorted(map(os.fsdecode, found)), links=links, odd=sorted(map(os.fsdecode, odd)))
+    return Found(
+        paths=sorted(map(os.fsdecode, found)),
+        links=links,
+        odd=sorted(map(os.fsdecode, odd)),
+        directories=sorted(map(os.fsdecode, entered)),
+    )
 
 
 def _is_ignored(rules: Sequence[tuple[int, Rules]], parts: Sequence[bytes], *, is_directory: bool) -> bool:
