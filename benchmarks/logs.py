@@ -85,7 +85,7 @@ def to_log(lines: int, directory: Path) -> Span:
     from headrace.executor._output import Output, now
 
     file = EventFile(directory / f"{BUILD}.ndjson")
-    output = Output(file, build_id=BUILD, step="build", log_bytes=2**40)
+    output = Output(file, of_build(BUILD, "build"), log_bytes=2**40)
     with producing(lines) as pipe:
         began = time.perf_counter()
         while chunk := os.read(pipe, CHUNK):
