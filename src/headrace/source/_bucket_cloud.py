@@ -4,21 +4,25 @@ import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
-from obstore.store import AzureConfig, AzureStore, ClientConfig, GCSStore, ObjectStore, RetryConfig, S3Config, S3Store
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from headrace.errors import BucketDenied, BucketUnreachable, HeadraceError, InvalidInput, NotFound, TooLarge
 from headrace.model.bucket import BucketAccess, BucketUrl, parse_bucket_url
 from headrace.source._bucket import Entry, Moved
 from headrace.tree.paths import shown
 
+if TYPE_CHECKING:  # they are in its stubs only
+    from obstore.store import AzureConfig, ClientConfig, ObjectStore, RetryConfig, S3Config
+
 _STATUS = re.compile(r"status code: (\d{3})")
 #: S3's and Azure's own word for what is wrong, inside their XML.
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _KEY = re.compile(r'(?:Path|path) "([^"]{0,300})"')
-_RETRIES: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
+_RETRIES: "RetryConfig" = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 _CONNECT_SECONDS, _REQUEST_SECONDS = 5, 60
 #: More are sent in several parts.
 _PART = 8 << 20
@@ -39,7 +43,7 @@ def open_cloud(access: BucketAccess) -> "CloudBucket":
         raise BucketDenied(said, hint="the operator should look at HEADRACE_BUCKETS") from None
 
 
-def _store(url: BucketUrl, access: BucketAccess, client: ClientConfig) -> ObjectStore:
+def _store(url: BucketUrl, access: BucketAccess, client: "ClientConfig") -> "ObjectStore":
     secret = access.secret.get_secret_value() if access.secret else None
     if url.scheme == "s3":
         config: S3Config = {"virtual_hosted_style_request": access.virtual_hosted}
@@ -65,7 +69,7 @@ def _store(url: BucketUrl, access: BucketAccess, client: ClientConfig) -> Object
 
 
 class CloudBucket:
-    def __init__(self, store: ObjectStore, url: BucketUrl) -> None:
+    def __init__(self, store: "ObjectStore", url: BucketUrl) -> None:
         self._store = store
         self._url = url
         self._prefix = "".join(f"{part}/" for part in url.parts)
