@@ -9,6 +9,10 @@ from headrace.model.preview import PreviewState
 from headrace.model.project import Project
 
 
+def _no_map(_: str) -> bytes | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Upstream:
     """A development server in a sandbox. `id` changes with each one: connections to an old one are of no use."""
@@ -29,5 +33,7 @@ class Visit:
     manifest: Digest | None = None
     #: Where requests go in dev mode; wins over `manifest`.
     upstream: Upstream | None = None
+    #: The source map that was written beside a file of the page (`assets/index-abc.js.map`), if there is one.
+    maps: Callable[[str], bytes | None] = _no_map
     #: A version was asked for that failed, or did not come in time.
     missed: bool = False
