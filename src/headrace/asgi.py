@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import aclosing, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -13,15 +14,21 @@ import structlog
 import uvicorn
 
 from headrace.api.app import create_app
+from headrace.api.auth import is_bearer_of
 from headrace.bootstrap import open_services, working
 from headrace.edge.edge import Edge, Target
+from headrace.edge.forwards import Forwards
+from headrace.edge.preview import PreviewEdge
 from headrace.edge.protocol import protocol_for
+from headrace.edge.proxy import Proxy
+from headrace.edge.proxy_socket import MOST_BYTES
+from headrace.edge.upstreams import Upstreams
 from headrace.errors import InvalidSetting
 from headrace.logs import configure_logs
 from headrace.pipeline.services import Services
 from headrace.preview.sessions import Previews, open_previews
-from headrace.records import deployments
-from headrace.settings import Settings
+from headrace.records import deployments, projects
+from headrace.settings import Settings, api_token
 
 _log = structlog.get_logger(__name__)
 
@@ -46,8 +53,12 @@ async def serve(
         if not only_answer:  # it will be gone before anybody can visit its sites
             services.public.port = port
         ready = asyncio.Event()
-        async with nullcontext() if only_answer else working(services), open_previews(services) as previews:
-            server = _Server(_config(services, previews), ready, services.stopping)
+        async with (
+            nullcontext() if only_answer else working(services),
+            open_previews(services) as previews,
+            aclosing(Upstreams()) as upstreams,
+        ):
+            server = _Server(_config(services, previews, upstreams), ready, services.stopping)
             task = asyncio.create_task(server.serve(sockets=[listener]))
             waiting = asyncio.create_task(ready.wait())
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,23 +99,32 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _config(services: Services, previews: Previews) -> uvicorn.Config:
+def _config(services: Services, previews: Previews, upstreams: Upstreams) -> uvicorn.Config:
     async def resolve(label: str) -> Target | None:
         async with services.db.read() as c:
             deployment = await deployments.by_label(c, label)
-        return Target(deployment_id=deployment.id, artifact=deployment.artifact) if deployment else None
+            project = await projects.get(c, deployment.project_id) if deployment else None
+        if deployment is None:
+            return None
+        rules = project.settings.proxy if project else ()
+        return Target(deployment_id=deployment.id, artifact=deployment.artifact, proxy=rules)
 
     settings = services.settings
     api = create_app(services, previews)
+    is_member = partial(is_bearer_of, api_token(settings).encode())
+    proxy = Proxy(upstreams, is_member)
+    forwards = Forwards(proxy, settings.proxy_hosts)
     edge = Edge(
         services.store,
         resolve,
         api,
         sites_domain=settings.sites_domain,
         own_hosts=(settings.host, *settings.hosts),
+        previews=PreviewEdge(previews, previews.blobs, proxy, forwards, is_member),
+        forwards=forwards,
     )
     services.switched.append(edge.invalidate)
-    services.stopping.append(api.state.streams.close)
+    services.stopping.extend((api.state.streams.close, upstreams.stop))
     return uvicorn.Config(
         edge,
         http=protocol_for(edge),
@@ -115,6 +135,12 @@ def _config(services: Services, previews: Previews) -> uvicorn.Config:
         proxy_headers=False,
         date_header=True,
         lifespan="on",
+        ws_max_size=MOST_BYTES,
+        # A message's way is short; packing and unpacking it would cost more than it saves.
+        ws_per_message_deflate=False,
+        # Pings keep a silent connection open on its way, and their answers may be late: a page may be busy.
+        ws_ping_interval=30,
+        ws_ping_timeout=None,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 

@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     preview_idle_seconds: float = Field(
         default=900, gt=0, description="A preview that nobody visits or changes this long goes to sleep."
     )
+    proxy_hosts: Names = Field(
+        default=("127.0.0.1", "localhost", "[::1]"),
+        description="Hosts that a project's proxy rules may lead visitors to.",
+    )
     lease_seconds: float = Field(default=20, gt=1, description="A worker that is silent this long loses its builds.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least severe log line.")
 

@@ -12,8 +12,11 @@ from headrace.edge import pages
 from headrace.edge.accept import codings_for
 from headrace.edge.address import OWN, Addresses, UnknownHost
 from headrace.edge.answer import Answer
+from headrace.edge.caller import Caller
 from headrace.edge.files import Files
+from headrace.edge.forwards import Forwards
 from headrace.edge.memory import Memory
+from headrace.edge.proxy import refuse
 from headrace.edge.reply import Receive, Reply, Send
 from headrace.edge.request import Request, Scope
 from headrace.edge.sites import LIFE_SECONDS, Resolve, Sites, Target
@@ -22,7 +25,14 @@ from headrace.store.base import Store
 __all__ = ["Edge", "Target"]
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+#: The same for the preview of the project with a slug.
+PreviewApp = Callable[[str, Scope, Receive, Send], Awaitable[None]]
 
+#: What labels of previews end with.
+PREVIEW = ".preview"
+
+#: Closing before accepting is a 403.
+_NOTHING_TO_TALK_TO = {"type": "websocket.close", "code": 1000}
 _MOST_HOSTS = 10_000
 
 _log = structlog.get_logger(__name__)
@@ -41,12 +51,16 @@ class Edge:
         own_hosts: Collection[str] = (),
         life_seconds: float = LIFE_SECONDS,
         memory: Memory | None = None,
+        previews: PreviewApp | None = None,
+        forwards: Forwards | None = None,
     ) -> None:
         self._fallback = fallback
         self._addresses = Addresses(sites_domain, own_hosts)
         self._sites = Sites(store, resolve, life_seconds=life_seconds)
         self._memory = memory or Memory(store)
         self._files = Files(store, self._memory)
+        self._previews = previews
+        self._forwards = forwards
         self._labels: dict[bytes, str] = {}
 
     def invalidate(self, label: str) -> None:
@@ -76,9 +90,10 @@ class Edge:
             label = None
         if label == OWN:
             return await self._fallback(scope, receive, send)
-        if scope["type"] == "websocket":
-            # A static site has nothing to talk to. Closing before accepting is a 403.
-            return await send({"type": "websocket.close", "code": 1000})
+        if self._previews is not None and label is not None and label.endswith(PREVIEW):
+            return await self._previews(label.removesuffix(PREVIEW), scope, receive, send)
+        if scope["type"] == "websocket" and (label is None or self._forwards is None):
+            return await send(_NOTHING_TO_TALK_TO)
         reply = Reply(request, receive, send)
         if label is None:
             return await reply.problem(pages.UNKNOWN_HOST if request.host else pages.BAD_HOST)
@@ -86,9 +101,13 @@ class Edge:
             site = await self._sites.get(label)
         except Exception:
             _log.exception("a site can't be opened", label=label)
-            return await reply.problem(pages.STORE_FAILED)
+            return await refuse(pages.STORE_FAILED, scope, receive, send)
         if site is None:
-            return await reply.problem(pages.UNKNOWN_DEPLOYMENT)
+            return await refuse(pages.UNKNOWN_DEPLOYMENT, scope, receive, send)
+        if site.proxy and self._forwards and (address := self._forwards.find(site.proxy, request.raw_path)):
+            return await self._forwards.visit(address, Caller(scope, of_preview=False), scope, receive, send)
+        if scope["type"] == "websocket":
+            return await send(_NOTHING_TO_TALK_TO)
         reply.deployment = site.deployment_id
         return await self._files.visit(site, lambda: self._sites.previous(label), request, reply)
 

@@ -1,14 +1,16 @@
 """Files of sites on their way to visitors: the form that a client takes, whole or in part, or only that it has not changed."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from typing import Protocol, cast
+from functools import partial
+from typing import cast
 
 import structlog
 
 from headrace.edge import pages
 from headrace.edge.accept import IDENTITY, codings_for
 from headrace.edge.answer import ASK_FIRST, Answer, RawHeaders
+from headrace.edge.blobs import Blobs
 from headrace.edge.conditions import Unsatisfiable, byte_range, names_etag, names_etag_strongly
 from headrace.edge.memory import Memory
 from headrace.edge.paths import BadPath, RequestPath, decode_path
@@ -21,16 +23,6 @@ from headrace.model.digest import Digest
 _ALLOW = ((b"allow", b"GET, HEAD, OPTIONS"),)
 
 _log = structlog.get_logger(__name__)
-
-
-class Blobs(Protocol):
-    """What a store must be able to do for its files to be served. See `store.base.Store`."""
-
-    async def read(self, digest: Digest) -> bytes: ...
-
-    def stream(self, digest: Digest, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]: ...
-
-    async def size(self, digest: Digest) -> int: ...
 
 
 class Files:
@@ -47,10 +39,11 @@ class Files:
         request: Request,
         reply: Reply,
         change: Callable[[bytes], bytes] | None = None,
+        changed_by: str | None = None,
     ) -> None:
         """
         Answer a request to a site. Pages that were loaded from one of the `previous` sites still find their own parts.
-        `change` is applied to the bytes of an HTML page.
+        `change` is applied to the bytes of an HTML page; it does the same for every page while `changed_by` is the same.
         """
         if request.method == "OPTIONS":
             return await reply.send(204, _ALLOW)
@@ -71,7 +64,7 @@ class Files:
             location = ((b"location", found.location.encode()), (b"cache-control", ASK_FIRST))
             return await reply.send(found.status, location, b"")
         if change is not None and found.file.media_type.startswith("text/html"):
-            return await self._changed(site, path, found, change, request, reply)
+            return await self._changed(site, path, found, partial(_change, change, changed_by or ""), request, reply)
         return await self._file(site, path, found, request, reply)
 
     async def _file(self, site: Site, path: RequestPath, found: Found, request: Request, reply: Reply) -> None:
@@ -95,7 +88,7 @@ class Files:
         site: Site,
         path: RequestPath,
         found: Found,
-        change: Callable[[bytes], bytes],
+        change: Callable[[Answer, bytes], tuple[Answer, bytes]],
         request: Request,
         reply: Reply,
     ) -> None:
@@ -108,13 +101,7 @@ class Files:
         if body is None:
             # Nobody writes pages of this size by hand, and whole pages have to fit into memory here.
             return await self._conditional(answer, body, request, reply)
-        changed = change(body)
-        headers = dict(answer.headers)
-        headers[b"content-length"] = b"%d" % len(changed)
-        headers[b"etag"] = answer.etag[:-1] + b'-page"'
-        headers[b"vary"] = b", ".join(filter(None, (headers.get(b"vary"), b"Sec-Fetch-Mode")))
-        as_page = Answer(answer.status, headers, answer.digest, len(changed))
-        return await self._conditional(as_page, changed, request, reply)
+        return await self._conditional(*change(answer, body), request, reply)
 
     async def _representation(
         self, site: Site, path: RequestPath, found: Found, codings: tuple[str, ...]
@@ -176,3 +163,12 @@ class Files:
                 await reply.problem(pages.STORE_FAILED)
                 return
             await reply.stream(status, headers, first, pieces)
+
+
+def _change(change: Callable[[bytes], bytes], changed_by: str, answer: Answer, body: bytes) -> tuple[Answer, bytes]:
+    changed = change(body)
+    headers = dict(answer.headers)
+    headers[b"content-length"] = b"%d" % len(changed)
+    headers[b"etag"] = b'%b-page-%b"' % (answer.etag[:-1], changed_by.encode())
+    headers[b"vary"] = b", ".join(filter(None, (headers.get(b"vary"), b"Sec-Fetch-Mode")))
+    return Answer(answer.status, headers, answer.digest, len(changed)), changed

@@ -3,8 +3,8 @@
 import asyncio
 from collections import OrderedDict
 
+from headrace.edge.blobs import Blobs
 from headrace.model.digest import Digest
-from headrace.store.base import Store
 
 MIB = 1024 * 1024
 
@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 class Memory:
     """Holds up to `budget` bytes; the least recently used go first. For one event loop."""
 
-    def __init__(self, store: Store, budget: int = 64 * MIB, largest: int = MIB) -> None:
+    def __init__(self, store: Blobs, budget: int = 64 * MIB, largest: int = MIB) -> None:
         self._store = store
         self._budget = budget
         #: Larger files don't come in here: a few would push everything else out.

@@ -43,6 +43,11 @@ class Request:
         self.if_range = headers.get(b"if-range")
 
     @property
+    def target(self) -> str:
+        """Path and query, as they were sent."""
+        return self.raw_path.decode("latin-1") + (f"?{self.query}" if self.query else "")
+
+    @property
     def simple(self) -> bool:
         """A plain GET: its answer depends on nothing but host, path and codings."""
         return self.method == "GET" and self.range is None

@@ -11,6 +11,7 @@ from headrace.edge.rules import Headers, Redirects, with_query
 from headrace.model.artifact import ArtifactFile, Manifest
 from headrace.model.digest import Digest
 from headrace.model.plan import Routing
+from headrace.model.project import ProxyRule
 from headrace.site.media_types import extension, has_known_extension
 
 #: Prepared answers of one site. Beyond that the table begins anew: it costs time, never correctness.
@@ -39,8 +40,11 @@ class Redirect:
 class Site:
     """`changing`: it may be another one in a moment, and has no deployment's id: clients ask before they use a copy."""
 
-    def __init__(self, deployment_id: str, manifest: Manifest, *, changing: bool = False) -> None:
+    def __init__(
+        self, deployment_id: str, manifest: Manifest, *, changing: bool = False, proxy: tuple[ProxyRule, ...] = ()
+    ) -> None:
         self.deployment_id = deployment_id
+        self.proxy = proxy
         self._changing = changing
         self.files = {file.path: file for file in manifest.files}
         routing = manifest.routing

@@ -12,6 +12,7 @@ from headrace.edge.address import is_label
 from headrace.edge.site import Site
 from headrace.model.artifact import Manifest
 from headrace.model.digest import Digest
+from headrace.model.project import ProxyRule
 from headrace.store.base import Store
 
 #: How old an answer of `resolve` may be.
@@ -34,6 +35,8 @@ class Target:
 
     deployment_id: str
     artifact: Digest
+    #: Rules of the project: what other servers answer.
+    proxy: tuple[ProxyRule, ...] = ()
 
 
 Resolve = Callable[[str], Awaitable[Target | None]]
@@ -150,7 +153,7 @@ class Sites:
 
 
 def _parse(target: Target, data: bytes) -> Site:
-    return Site(target.deployment_id, Manifest.model_validate_json(data))
+    return Site(target.deployment_id, Manifest.model_validate_json(data), proxy=target.proxy)
 
 
 def _retrieve(task: "asyncio.Task[bool]") -> None:

@@ -103,6 +103,11 @@ class Previews:
     async def record(self, event: PreviewEvent) -> None:
         self._facts.say(event)
 
+    async def look(self, slug: str) -> Visit | None:
+        """How a preview stands, without waking it or waiting; None when no project has the address."""
+        project = await self._by_slug(slug)
+        return self._session(project).visit() if project is not None else None
+
     async def visit(self, slug: str, *, min_version: str | None = None, seconds: float = 30.0) -> Visit | None:
         """What the visitor of a preview's address gets; None when no project has it."""
         project = await self._by_slug(slug)
