@@ -60,6 +60,13 @@ def resource(request: Request, value: BaseModel | Mapping[str, Any]) -> Response
     return full
 
 
+def unchanged(request: Request, etag: str) -> Response | None:
+    """304 when the client has the state with this validator, which is known without making the answer."""
+    if _matches(request.headers.get("if-none-match"), etag, weak=True):
+        return Response(status_code=304, headers={"etag": etag, "cache-control": "private, no-cache"})
+    return None
+
+
 def refuse_changed(request: Request, now: BaseModel) -> None:
     """Raise when `If-Match` names another state than `now`. Call it in the transaction that changes the thing."""
     wanted = request.headers.get("if-match")

@@ -15,12 +15,13 @@ from headrace.api.host_check import HostCheck
 from headrace.api.metrics import Metrics
 from headrace.api.request_log import RequestLog
 from headrace.api.router import add_routes
-from headrace.api.routes import builds, cache, events, health, previews, projects, versions
+from headrace.api.routes import builds, cache, changes, events, health, previews, projects, sync, versions
 from headrace.api.streams import Streams
 from headrace.errors import HeadraceError, StepFailed
 from headrace.pipeline.services import Services
 from headrace.preview.sessions import Previews
 from headrace.settings import api_token
+from headrace.sync.recent import RecentTrees
 
 
 def create_app(services: Services, previews: Previews, *, failures_allowed: int = FAILURES_ALLOWED) -> FastAPI:
@@ -37,6 +38,7 @@ def create_app(services: Services, previews: Previews, *, failures_allowed: int 
     app.state.streams = streams
     app.state.previews = previews
     app.state.endings = Endings(services)
+    app.state.recent = RecentTrees(services.store)
     # The last one added is the first to see a request.
     app.add_middleware(BearerToken, token=api_token(services.settings), failures=Failures(failures_allowed))
     app.add_middleware(HostCheck, names=_host_names(services))
@@ -53,7 +55,9 @@ def _with_routes() -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    add_routes(app, *(module.router for module in (health, projects, versions, builds, events, previews, cache)))
+    add_routes(
+        app, *(module.router for module in (health, projects, versions, changes, sync, builds, events, previews, cache))
+    )
     _answer_errors(app)
     app.openapi = openapi_document  # type: ignore[method-assign]
     return app

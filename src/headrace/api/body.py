@@ -78,7 +78,10 @@ def refuse_other_types(request: Request, *allowed: str) -> str:
 
 
 def validate(model: type[M], raw: bytes) -> M:
-    document = parse(raw)
+    return validate_document(model, parse(raw))
+
+
+def validate_document(model: type[M], document: Any) -> M:
     try:
         return model.model_validate_json(orjson.dumps(document), strict=True)
     except ValidationError as exc:
@@ -110,8 +113,11 @@ def _escaped(part: object) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
-def parse(raw: bytes) -> Any:
-    """The parsed document. Raises for duplicate keys, NUL, half characters, NaN, odd numbers and sheer complexity."""
+def parse(raw: bytes, *, nodes: int = MAX_NODES, nul: bool = False) -> Any:
+    """
+    The parsed document. Raises for duplicate keys, NUL (unless `nul`), half characters, NaN, odd numbers and sheer complexity:
+    more than `nodes` values.
+    """
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -125,23 +131,23 @@ def parse(raw: bytes) -> Any:
             parse_constant=_constant,
         )
     except RecursionError as exc:
-        raise _too_complex() from exc
+        raise _too_complex(nodes) from exc
     except json.JSONDecodeError as exc:
         where = f"line {exc.lineno}, column {exc.colno}"
         raise BadRequest(f"the body is not JSON: {exc.msg} ({where})", code="body.syntax") from exc
-    _walk(document)
+    _walk(document, nodes, nul=nul)
     return document
 
 
-def _walk(document: Any) -> None:
+def _walk(document: Any, most: int, *, nul: bool) -> None:
     pending, nodes = [(document, 0)], 0
     while pending:
         value, depth = pending.pop()
         nodes += 1
-        if depth > MAX_DEPTH or nodes > MAX_NODES:
-            raise _too_complex()
+        if depth > MAX_DEPTH or nodes > most:
+            raise _too_complex(most)
         if isinstance(value, str):
-            _refuse_odd_characters(value)
+            _refuse_odd_characters(value, nul=nul)
         elif isinstance(value, list):
             pending += ((item, depth + 1) for item in value)
         elif isinstance(value, dict):
@@ -150,8 +156,8 @@ def _walk(document: Any) -> None:
                 pending.append((item, depth + 1))
 
 
-def _refuse_odd_characters(text: str) -> None:
-    if "\0" in text:
+def _refuse_odd_characters(text: str, *, nul: bool = False) -> None:
+    if "\0" in text and not nul:
         raise InvalidInput("a string contains a NUL character", code="string.nul")
     try:
         text.encode()
@@ -186,9 +192,9 @@ def _constant(text: str) -> NoReturn:
     raise InvalidInput(f"{text} is not a JSON number", code="field.type")
 
 
-def _too_complex() -> InvalidInput:
+def _too_complex(nodes: int) -> InvalidInput:
     return InvalidInput(
-        f"the body is nested deeper than {MAX_DEPTH} levels or has more than {MAX_NODES} values",
+        f"the body is nested deeper than {MAX_DEPTH} levels or has more than {nodes} values",
         code="body.too_complex",
     )
 

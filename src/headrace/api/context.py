@@ -10,9 +10,11 @@ from headrace.errors import NotFound, found
 from headrace.model.build import Build
 from headrace.model.ids import is_id
 from headrace.model.project import Project
+from headrace.model.version import Version
 from headrace.pipeline.services import Services
 from headrace.preview.sessions import Previews
-from headrace.records import builds, projects
+from headrace.records import builds, projects, versions
+from headrace.sync.recent import RecentTrees
 
 #: The one workspace there is so far.
 WORKSPACE = "default"
@@ -38,6 +40,11 @@ def _previews(request: Request) -> Previews:
     return previews
 
 
+def _recent(request: Request) -> RecentTrees:
+    recent: RecentTrees = request.app.state.recent
+    return recent
+
+
 def _own_workspace(workspace: Annotated[str, Path(json_schema_extra={"enum": [WORKSPACE]})]) -> str:
     if workspace != WORKSPACE:
         raise _unknown(workspace)
@@ -48,6 +55,7 @@ Wired = Annotated[Services, Depends(_services)]
 Waiting = Annotated[Endings, Depends(_endings)]
 Streaming = Annotated[Streams, Depends(_streams)]
 Previewing = Annotated[Previews, Depends(_previews)]
+Recent = Annotated[RecentTrees, Depends(_recent)]
 Workspace = Annotated[str, Depends(_own_workspace)]
 
 
@@ -64,6 +72,12 @@ async def find_build(services: Services, build_id: str) -> Build:
         raise _unknown(build_id)
     async with services.db.read() as c:
         return found(await builds.get(c, build_id, workspace=WORKSPACE), build_id)
+
+
+async def find_version(services: Services, version_id: str) -> Version:
+    async with services.db.read() as c:
+        version = await versions.get(c, version_id, workspace=WORKSPACE) if is_id(version_id) else None
+    return found(version, version_id[:80])
 
 
 def _unknown(name: str) -> NotFound:

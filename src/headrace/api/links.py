@@ -18,12 +18,14 @@ OF_PROJECT = links(
     "change_project",
     "delete_project",
     "upload",
+    "sync_project",
+    "list_files",
     "list_versions",
     "ask_for_build",
     "ask_for_config_build",
     "list_project_builds",
 )
-OF_VERSION = links("id", "version_id", "get_version")
+OF_VERSION = links("id", "version_id", "get_version", "get_changes")
 OF_BUILD = links(
     "id",
     "build_id",

@@ -7,8 +7,16 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from headrace.api.problems import MEDIA_TYPE, Problem
-from headrace.api.requests import BuildRequest, NewLink, NewProject, ProjectChange, PruneRequest
+from headrace.api.problems import MEDIA_TYPE, Problem, SyncProblem
+from headrace.api.requests import (
+    BuildRequest,
+    NewLink,
+    NewProject,
+    ProjectChange,
+    ProjectSyncRequest,
+    PruneRequest,
+    SyncRequest,
+)
 from headrace.api.streams import NDJSON, SSE
 from headrace.model.event import Event
 from headrace.model.preview import PREVIEW_EVENT
@@ -67,8 +75,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _more_schemas() -> dict[str, Any]:
-    bodies = [(model, "validation") for model in (NewProject, ProjectChange, BuildRequest, PruneRequest, NewLink)]
-    _, made = models_json_schema([*bodies, (Problem, "serialization")], ref_template=_REFERENCES)  # type: ignore[list-item]
+    requests = (NewProject, ProjectChange, BuildRequest, PruneRequest, NewLink, SyncRequest, ProjectSyncRequest)
+    bodies = [(model, "validation") for model in requests]
+    answers = [(model, "serialization") for model in (Problem, SyncProblem)]
+    _, made = models_json_schema([*bodies, *answers], ref_template=_REFERENCES)  # type: ignore[list-item]
     event = TypeAdapter[Event](Event).json_schema(ref_template=_REFERENCES, mode="serialization")
     preview = PREVIEW_EVENT.json_schema(ref_template=_REFERENCES, mode="serialization")
     defined: dict[str, Any] = {**made.get("$defs", {}), **event.pop("$defs", {}), **preview.pop("$defs", {})}

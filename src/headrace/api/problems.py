@@ -20,6 +20,8 @@ from headrace.errors import (
     StepFailed,
     TooManyRequests,
 )
+from headrace.model.change import FileConflict
+from headrace.model.digest import Digest
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -48,6 +50,15 @@ class Problem(BaseModel):
     hint: str | None = Field(default=None, description="What to do about it.")
     errors: list[ProblemDetail] = []
     request_id: str = Field(description="Quote it when you ask for help; the server's log has it too.")
+
+
+class SyncProblem(Problem):
+    """Why a sync was not done. Nothing of it was."""
+
+    version: str | None = Field(default=None, description="The newest version, when the change is in conflict with it.")
+    conflicts: list[FileConflict] = []
+    index: int | None = Field(default=None, description="Number of the first wrong entry, from 0.")
+    missing: list[Digest] = Field(default=[], description="Digests whose content has to be sent.")
 
 
 class InvalidRequest(InvalidInput):
@@ -79,7 +90,7 @@ def problem(scope: Scope, error: HeadraceError, headers: Mapping[str, str] | Non
         request_id=request_id(scope),
     )
     return Response(
-        orjson.dumps(body.model_dump(mode="json")),
+        orjson.dumps({**body.model_dump(mode="json"), **getattr(error, "more", {})}),
         error.http_status,
         headers={**_headers_of(error), **(headers or {})},
         media_type=MEDIA_TYPE,

@@ -1,18 +1,21 @@
 """What clients may send. Unknown fields are refused, and numbers are numbers: nothing is guessed."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from headrace.model.build import BuildOptions
+from headrace.model.digest import Digest
 from headrace.model.ids import is_id
 from headrace.model.limits import NetworkPhase
 from headrace.model.preview import Protection
 from headrace.model.project import RESERVED_SLUGS, SLUG_PATTERN, ProjectSettings, ProxyRule
 from headrace.model.version import DirectorySource, GitSource, VersionSource
 
+#: A sync waits no longer for the preview: its `Idempotency-Key` would be taken for abandoned.
+MOST_WAIT_SECONDS = 100.0
 #: Longer than any name that somebody reads.
 NAME_CHARACTERS = 200
 
@@ -113,6 +116,65 @@ class NewLink(_Request):
     path: str = Field(
         default="/", max_length=1000, pattern=r"^/([^/\s\\][^\s\\]*)?$", description="Page that it opens."
     )
+
+
+class SyncAuthor(_Request):
+    kind: Literal["user", "agent"] = "agent"
+    name: str = Field(default="unknown", min_length=1, max_length=200)
+
+
+class SyncFile(_Request):
+    """One file: with `content`, or with the `digest` of bytes that the project has had, or with `delete`."""
+
+    path: str = Field(description="Relative to the project's root, with slashes.")
+    content: str | None = Field(default=None, description="The whole file. With a `digest`, that one must be its own.")
+    encoding: Literal["utf-8", "base64"] = "utf-8"
+    digest: Digest | None = None
+    delete: bool = Field(default=False, description="Deleting what isn't there is no mistake.")
+    executable: bool | None = Field(default=None, description="Null: as it is; a new file is not.")
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        given = self.content is not None or self.digest is not None
+        if given == self.delete or (self.delete and self.executable is not None):
+            raise PydanticCustomError("file.ambiguous", "give either content or a digest, or delete the file")
+        return self
+
+
+class ChangedPath(_Request):
+    """A file that changed in the project's bucket."""
+
+    path: str
+    type: Literal["frontend", "backend"] | None = Field(
+        default=None, description="Part of the project that `path` belongs to; put in front of a path that lacks it."
+    )
+
+
+class ProjectSyncRequest(_Request):
+    """Changed files, with their content (`files`), or only named (`changed_files`): the server fetches those from the bucket."""
+
+    project_id: str | None = Field(default=None, max_length=40, description="The project of the address, if given.")
+    base_version: str | None = Field(
+        default=None,
+        max_length=40,
+        description="The version that the change was made on. What others changed since is merged. Null: no merge.",
+    )
+    message: str = Field(default="", max_length=4000)
+    author: SyncAuthor = SyncAuthor()
+    wait: bool = Field(default=False, description="Answer when the preview shows the change, or has failed at it.")
+    timeout: float = Field(default=30.0, ge=0, le=MOST_WAIT_SECONDS, description="Seconds to wait.")
+    files: tuple[SyncFile, ...] | None = None
+    changed_files: tuple[ChangedPath, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.files is None) == (self.changed_files is None):
+            raise PydanticCustomError("sync.form", "give either files or changed_files")
+        return self
+
+
+class SyncRequest(ProjectSyncRequest):
+    project_id: str = Field(max_length=40)
 
 
 class PruneRequest(_Request):

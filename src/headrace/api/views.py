@@ -1,17 +1,21 @@
 """What the API shows of things: the model's values, and where they are reached."""
 
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
 from headrace.model.artifact import Manifest
 from headrace.model.build import Build
+from headrace.model.change import FileDelta
+from headrace.model.diagnostic import Diagnostic
 from headrace.model.digest import Digest
 from headrace.model.event import CacheDecision
+from headrace.model.preview import PreviewState
 from headrace.model.project import Project
 from headrace.model.version import Version
 from headrace.pipeline.deploy import build_label
 from headrace.pipeline.services import Services
+from headrace.treediff import ChangeKind, Hunk
 
 Item = TypeVar("Item")
 
@@ -37,6 +41,51 @@ class VersionView(Version):
     unified_diff_text: str | None = None
     #: Version that the difference starts from; null for an empty tree.
     against: str | None = None
+
+
+class SyncView(BaseModel):
+    """What came of a sync. `error`: the version is there, and its preview can't be made; `diagnostics` say why."""
+
+    status: Literal["no_changes", "building", "ready", "error"]
+    version: str | None = Field(description="The project's newest version; null when it has none.")
+    changes: list[FileDelta] = Field(default=[], description="How it differs from the version before, by path.")
+    merged: bool = Field(default=False, description="It also holds what others changed since the base version.")
+    url: str | None = Field(default=None, description="Address of the project's preview.")
+    preview: PreviewState | None = None
+    seconds: float | None = Field(default=None, description="From the request to `ready` or `error`.")
+    served_version: str | None = None
+    diagnostics: list[Diagnostic] = []
+
+
+class FileView(BaseModel):
+    path: str
+    digest: Digest | None = Field(description="SHA-256 of the file; null for a symbolic link.")
+    size: int
+    executable: bool = False
+    link: str | None = Field(default=None, description="Target of a symbolic link.")
+
+
+class FilesView(BaseModel):
+    """The files of a project's newest version, by path."""
+
+    version: str | None
+    files: list[FileView]
+
+
+class FileDiffView(BaseModel):
+    change: ChangeKind
+    before: Digest | None = None
+    after: Digest | None = None
+    renamed_from: str | None = None
+    executable: bool | None = Field(default=None, description="As it is now, when that changed.")
+    omitted: Literal["binary", "too_large", "cut"] | None = Field(default=None, description="Why there are no hunks.")
+    hunks: list[Hunk] = []
+
+
+class ChangesView(BaseModel):
+    version: str
+    against: str | None = Field(description="Version that the difference starts from; null for an empty tree.")
+    code_diff: dict[str, FileDiffView] = Field(description="By path.")
 
 
 class ManifestView(Manifest):

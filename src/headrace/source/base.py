@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from headrace.model.value import Value
 from headrace.model.version import Author, Source, Tree
@@ -81,6 +81,7 @@ class KeepingSource(Protocol):
         ...
 
 
+@runtime_checkable
 class ChangedFilesSource(Protocol):
     """A source that can be asked for single files, so that a sync names paths and the server fetches just those."""
 

@@ -7,14 +7,13 @@ from starlette.responses import Response
 
 from headrace.api.answers import Paging, answer, page, resource
 from headrace.api.body import refuse_other_types
-from headrace.api.context import WORKSPACE, Wired, find_project
+from headrace.api.context import Wired, find_project, find_version
 from headrace.api.links import OF_VERSION
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.router import router_of
 from headrace.api.uploads import MEDIA_TYPES, received
 from headrace.api.views import Page, VersionView
 from headrace.errors import found
-from headrace.model.ids import is_id
 from headrace.model.version import Version
 from headrace.pipeline.services import Services
 from headrace.pipeline.upload import upload_version
@@ -80,23 +79,17 @@ async def get_version(
     ] = None,
 ) -> Response:
     """A version, and how it differs from its parent or from another version of the project."""
-    version = await _find(services, version_id)
+    version = await find_version(services, version_id)
     return resource(request, await _view(services, version, against))
 
 
 async def _view(services: Services, version: Version, against: str | None) -> VersionView:
     other = None
     if (base := against or version.parent) is not None:
-        other = await _find(services, base)
+        other = await find_version(services, base)
         found(other if other.project_id == version.project_id else None, base)
     before = await load_tree(services.store, other.tree) if other else None
     changes = compare_trees(before, await load_tree(services.store, version.tree))
     text = await unified_diff_text(changes, services.store.read)
     fields = {name: getattr(version, name) for name in Version.model_fields}
     return VersionView(**fields, unified_diff_text=text, against=other.id if other else None)
-
-
-async def _find(services: Services, version_id: str) -> Version:
-    async with services.db.read() as c:
-        version = await versions.get(c, version_id, workspace=WORKSPACE) if is_id(version_id) else None
-    return found(version, version_id[:80])
