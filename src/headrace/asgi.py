@@ -18,6 +18,7 @@ from headrace.api.auth import is_bearer_of
 from headrace.bootstrap import open_services, working
 from headrace.edge.edge import Edge, Target
 from headrace.edge.forwards import Forwards
+from headrace.edge.own import Own
 from headrace.edge.preview import PreviewEdge
 from headrace.edge.protocol import protocol_for
 from headrace.edge.proxy import Proxy
@@ -114,17 +115,19 @@ def _config(services: Services, previews: Previews, upstreams: Upstreams) -> uvi
     is_member = partial(is_bearer_of, api_token(settings).encode())
     proxy = Proxy(upstreams, is_member)
     forwards = Forwards(proxy, settings.proxy_hosts)
+    own_hosts = (settings.host, *settings.hosts)
+    own = Own(services.events, upstreams, (settings.sites_domain, *own_hosts))
     edge = Edge(
         services.store,
         resolve,
         api,
         sites_domain=settings.sites_domain,
-        own_hosts=(settings.host, *settings.hosts),
-        previews=PreviewEdge(previews, previews.blobs, proxy, forwards, is_member),
+        own_hosts=own_hosts,
+        previews=PreviewEdge(previews, previews.blobs, proxy, forwards, is_member, own),
         forwards=forwards,
     )
     services.switched.append(edge.invalidate)
-    services.stopping.extend((api.state.streams.close, upstreams.stop))
+    services.stopping.extend((api.state.streams.close, own.close, upstreams.stop))
     return uvicorn.Config(
         edge,
         http=protocol_for(edge),
