@@ -5,6 +5,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "Build": {
         "up": "Build a directory or repository and serve it here; Ctrl-C stops.",
         "build": "Run the whole pipeline in this process, without a server.",
+        "preview": "Watch a directory: save, and it is on the page. Also ls, stop, wake, open, link.",
         "plan": "Show what would be run, and why; runs nothing.",
     },
     "Look": {
@@ -13,6 +14,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
         "logs": "Print, follow or verify the log of a build.",
     },
     "Act": {
+        "sync": "Send changed files and wait until they are served, or have failed.",
         "cancel": "End a build.",
         "cache": "List, explain and clean what builds reuse.",
     },
@@ -35,7 +37,7 @@ _FOOT = """
 Start with:  headrace up examples/react-vite
 
 stdout carries the result, stderr what people read; --json prints data only.
-Exit status: 0 ok, 1 the build failed, 2 usage, 3 not authenticated, 4 needs input, 5 not found,
+Exit status: 0 ok, 1 the build or change failed, 2 usage, 3 not authenticated, 4 needs input, 5 not found,
 6 server unreachable, 70 our fault, 78 a setting is wrong, 124 timed out, 130 interrupted or cancelled.
 """
 

@@ -4,7 +4,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,6 +18,8 @@ _PATIENCE = 60
 _RECONNECT_SECONDS = 30
 _RECONNECT_PAUSE = 0.2
 _API = "/api/v1"
+#: Statuses of an answer whose parts say which of many files is meant.
+_REFUSALS = (409, 413, 422)
 
 _BY_STATUS: dict[int, type[HeadraceError]] = {
     400: errors.InvalidInput,
@@ -44,6 +46,12 @@ class Client:
 
     def post(self, path: str, body: object = None) -> Any:
         return self._json("POST", _API + path, json.dumps({} if body is None else body).encode(), "application/json")
+
+    def answered(self, path: str, body: object, *, seconds: float = 0) -> tuple[int, Any]:
+        """POST something that may be refused in parts: the status, and the answer or the problem. It may take `seconds` longer."""
+        text = json.dumps(body).encode()
+        with self._answer("POST", _API + path, text, "application/json", _PATIENCE + seconds, _REFUSALS) as response:
+            return response.status, json.loads(response.read())
 
     def patch(self, path: str, body: object) -> Any:
         return self._json("PATCH", _API + path, json.dumps(body).encode(), "application/json")
@@ -80,7 +88,7 @@ class Client:
         last_try = time.monotonic() + _RECONNECT_SECONDS
         while True:
             try:
-                for line in self._event_lines(build, after, follow):
+                for line in self.stream(f"/builds/{quote(build, safe='')}/events", after=after, follow=follow):
                     event = json.loads(line)
                     after = event["seq"]
                     last_try = time.monotonic() + _RECONNECT_SECONDS
@@ -111,10 +119,10 @@ class Client:
             except (OSError, http.client.HTTPException):
                 return 599
 
-    def _event_lines(self, build: str, after: int, follow: bool) -> Iterator[bytes]:
-        path = f"{_API}/builds/{quote(build, safe='')}/events" + _query({"after": after, "follow": follow})
+    def stream(self, path: str, *, after: int, follow: bool) -> Iterator[bytes]:
+        """The lines of a log of events as they come, behind the one with the number `after`, on one connection."""
         rest = b""
-        with self._answer("GET", path, patience=None) as response:
+        with self._answer("GET", _API + path + _query({"after": after, "follow": follow}), patience=None) as response:
             while piece := response.read1(1 << 16):
                 *lines, rest = (rest + piece).split(b"\n")
                 yield from (line for line in lines if line)
@@ -136,6 +144,7 @@ class Client:
         body: bytes | Iterable[bytes] | None = None,
         media_type: str | None = None,
         patience: float | None = _PATIENCE,
+        also: Collection[int] = (),
     ) -> Iterator[http.client.HTTPResponse]:
         headers = {"Accept": "application/json, application/x-ndjson", "Connection": "close"}
         if media_type:
@@ -147,7 +156,7 @@ class Client:
                 whole = self._parts.path + path
                 connection.request(method, whole, body, headers, encode_chunked=not isinstance(body, bytes))
                 response = connection.getresponse()
-                if response.status >= 400:
+                if response.status >= 400 and response.status not in also:
                     raise error_of(response.status, response.read())
                 yield response
             except (OSError, http.client.HTTPException) as exc:

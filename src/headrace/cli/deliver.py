@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cli.client import Client
+from headrace.cli.dev_proxy import take_over_proxy
 from headrace.cli.output import note
 from headrace.cli.progress import event_of, progress
 from headrace.cli.projects_of import project_for
@@ -19,6 +20,8 @@ _SETTLE_SECONDS = 10
 def send(client: Client, settings: Settings, source: DirectorySource | GitSource, *, force: bool = False) -> Any:
     """Ask for a build of the source as it is now; the build, which may have ended before."""
     project = project_for(client, settings, source)
+    if isinstance(source, DirectorySource):
+        take_over_proxy(client, project, Path(source.path))
     version = _upload(client, project["id"], source) if isinstance(source, DirectorySource) else None
     return client.post(f"/projects/{project['id']}/builds", {"version": version, "options": {"force": force}})
 

@@ -26,6 +26,26 @@ def project_id(client: Client, text: str) -> str:
     return identifier
 
 
+def project_named(client: Client, settings: Settings, text: str | None) -> str:
+    """
+    The id of the project that is meant: by slug, id or directory; without any, that of the directory we are in. Makes none.
+    """
+    if text is not None and text not in (".", "..") and "/" not in text:
+        return project_id(client, text)
+    source = DirectorySource(path=str(Path(text or ".").resolve()))
+    project = _linked(client, _link(settings, source)) or _same_source(client, source)
+    if project is None:
+        raise NotFound(f"{source.path} is the directory of no project", hint="`headrace projects` lists them")
+    identifier: str = project["id"]
+    return identifier
+
+
+def agreement_file(settings: Settings, source: DirectorySource, project: str) -> Path:
+    """Where it is kept what the directory and the project had in common last."""
+    link = _link(settings, source)
+    return link.with_name(f"{link.name}-{project}.files")
+
+
 def project_for(client: Client, settings: Settings, source: DirectorySource | GitSource) -> Any:
     """
     The project of a source, as the API shows it.
