@@ -56,7 +56,7 @@ def new_project(client: httpx2.Client, name: str, **settings: Any) -> str:
 
 def sync(client: httpx2.Client, project: str, files: Sequence[dict[str, Any]], **options: Any) -> dict[str, Any]:
     """Send files and wait for what comes of them."""
-    answer = client.post(f"/projects/{project}/sync", json={"files": files, "wait": True, "timeout": 120, **options})
+    answer = client.post(f"/projects/{project}/sync", json={"files": files, "wait": True, "timeout": 100, **options})
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body

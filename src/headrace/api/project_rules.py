@@ -7,9 +7,11 @@ from pathlib import PurePosixPath
 
 from headrace.api.problems import InvalidRequest, ProblemDetail
 from headrace.errors import InvalidInput
-from headrace.model.project import ProjectSettings
-from headrace.model.version import DirectorySource, GitSource, Source
+from headrace.model.preview import Protection
+from headrace.model.project import Project, ProjectSettings
+from headrace.model.version import BucketSource, DirectorySource, GitSource, Source
 from headrace.settings import Settings
+from headrace.source.bucket import check_bucket_source
 from headrace.source.git import check_git_source, split_credential
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -21,6 +23,8 @@ def check_source(source: Source, server: Settings) -> None:
     """Raises InvalidInput. Asks nobody and reads no file."""
     if isinstance(source, DirectorySource):
         _check_directory(source, server)
+    elif isinstance(source, BucketSource):
+        check_bucket_source(source, server)
     elif isinstance(source, GitSource):
         if split_credential(source.url)[1] is not None:
             raise InvalidInput(
@@ -32,10 +36,46 @@ def check_source(source: Source, server: Settings) -> None:
         check_git_source(source, server)
 
 
+def check_origin(origin: GitSource, source: Source | None, server: Settings) -> BucketSource:
+    """The bucket that a new project's repository is copied to. Raises InvalidInput."""
+    try:
+        check_source(origin, server)
+    except InvalidInput as exc:
+        exc.field = "/from_git/url"
+        raise
+    if not isinstance(source, BucketSource):
+        raise InvalidInput(
+            "only a project whose source is a bucket can be begun as a copy of a repository",
+            code="from_git.needs_bucket",
+            field="/from_git",
+            hint='for every other one: "source": {"kind": "git", "url": …}',
+        )
+    return source
+
+
+def with_root(project: Project) -> Project:
+    """Beside its two parts a bucket has nothing: without a word about it a project is its `frontend/`."""
+    if not isinstance(project.source, BucketSource) or project.settings.root:
+        return project
+    return project.but(settings=project.settings.but(root="frontend"))
+
+
 def check_settings(wanted: ProjectSettings, server: Settings) -> None:
     """Raises InvalidRequest with everything that is wrong."""
     if wrong := [*_limits(wanted, server), *_environment(wanted), *_root(wanted)]:
         raise InvalidRequest(wrong)
+
+
+def check_protection(wanted: ProjectSettings) -> None:
+    """Raises InvalidInput for a preview that nobody could enter."""
+    preview = wanted.preview
+    if preview.protection is Protection.PASSWORD and preview.password_hash is None:
+        raise InvalidInput(
+            "a preview that asks for a password needs one",
+            code="preview.password_missing",
+            field="/settings/preview/password",
+            hint="send protection and password in one PATCH",
+        )
 
 
 def _check_directory(source: DirectorySource, server: Settings) -> None:

@@ -12,7 +12,7 @@ from headrace.model.ids import is_id
 from headrace.model.limits import NetworkPhase
 from headrace.model.preview import Protection
 from headrace.model.project import RESERVED_SLUGS, SLUG_PATTERN, ProjectSettings, ProxyRule
-from headrace.model.version import DirectorySource, GitSource, VersionSource
+from headrace.model.version import BucketSource, DirectorySource, GitSource, VersionSource
 
 #: A sync waits no longer for the preview: its `Idempotency-Key` would be taken for abandoned.
 MOST_WAIT_SECONDS = 100.0
@@ -47,7 +47,7 @@ Name = Annotated[
 ]
 Slug = Annotated[str, AfterValidator(_checked_slug), Field(json_schema_extra={"pattern": SLUG_PATTERN})]
 #: An archive has no place among them: code that is not fetched is uploaded as a version.
-ProjectSource = Annotated[DirectorySource | GitSource | VersionSource, Field(discriminator="kind")]
+ProjectSource = Annotated[DirectorySource | GitSource | BucketSource | VersionSource, Field(discriminator="kind")]
 
 
 class _Request(BaseModel):
@@ -58,6 +58,9 @@ class NewProject(_Request):
     name: Name
     slug: Slug | None = Field(default=None, description="Made from the name when it is missing.")
     source: ProjectSource | None = None
+    from_git: GitSource | None = Field(
+        default=None, description="Copied into the bucket that is the source, before this is answered."
+    )
     settings: ProjectSettings = ProjectSettings()
 
 

@@ -15,6 +15,7 @@ from headrace.model.project import Project
 from headrace.model.version import Version
 from headrace.pipeline.deploy import build_label
 from headrace.pipeline.services import Services
+from headrace.source.base import SourceFile
 from headrace.treediff import ChangeKind, Hunk
 
 Item = TypeVar("Item")
@@ -34,6 +35,11 @@ class ProjectView(Project):
 
 class BuildView(Build):
     url: str | None = Field(default=None, description="Address of this build's own artifact.")
+
+
+class BucketView(BaseModel):
+    url: str = Field(description="The project's source; its files are below `{url}/{id of the project}/`.")
+    files: list[SourceFile]
 
 
 class VersionView(Version):
@@ -122,6 +128,10 @@ class PruneResult(BaseModel):
 
 
 def project_view(services: Services, project: Project) -> ProjectView:
+    settings = project.settings
+    if settings.preview.password_hash is not None:
+        hidden = settings.preview.but(password_hash="set")  # noqa: S106 - says that there is one
+        project = project.but(settings=settings.but(preview=hidden))
     return ProjectView(**_fields(project), url=services.public.site(project.slug))
 
 

@@ -6,7 +6,7 @@ import pytest
 from headrace.api.log_pages import LoggedLine, log_bytes, log_text, logs_page
 from headrace.eventfile import EventFile
 from headrace.events.file import FileEventLog
-from headrace.loglines import LineEncoder
+from headrace.loglines import LineEncoder, of_build
 from headrace.model.build import BuildStatus
 from headrace.model.event import BuildCompleted, BuildQueued, LogTruncated, StepStarted
 from headrace.model.plan import StepId
@@ -20,7 +20,7 @@ async def events(tmp_path: Path) -> FileEventLog:
     """Events 1 and 2 are facts, 3 to 6 lines, 7 and 8 facts again; the log is open."""
     events = FileEventLog(tmp_path)
     await events.append(BUILD, [BuildQueued(build_id=BUILD), StepStarted(build_id=BUILD, step=StepId.BUILD)])
-    encoder = LineEncoder(BUILD, "build", "stdout")
+    encoder = LineEncoder(of_build(BUILD, "build"), "stdout")
     ts = "2026-11-20T21:00:00.123Z"
     EventFile(events.path(BUILD)).append(encoder.feed(PRINTED, ts) + encoder.flush(ts))
     await events.append(BUILD, [LogTruncated(build_id=BUILD, step=StepId.BUILD, bytes=99)])

@@ -16,16 +16,19 @@ from headrace.api.endings import Endings
 from headrace.api.links import OF_PROJECT
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.problems import InvalidRequest
-from headrace.api.project_rules import check_settings, check_source
+from headrace.api.project_rules import check_protection, check_settings, check_source
 from headrace.api.requests import NewProject, ProjectChange
 from headrace.api.router import router_of
-from headrace.api.views import Page, ProjectView, project_view
+from headrace.api.views import BucketView, Page, ProjectView, project_view
 from headrace.errors import Conflict, InvalidInput, found
 from headrace.model.ids import is_id, new_id
 from headrace.model.project import Project, ProjectSettings, slug_from
-from headrace.model.version import Source, VersionSource
+from headrace.model.version import BucketSource, Source, VersionSource
+from headrace.pipeline.from_git import bucket_of, copied
 from headrace.pipeline.request import cancel_build
 from headrace.pipeline.services import Services
+from headrace.pipeline.source import add_version
+from headrace.preview.passwords import hash_password
 from headrace.records import builds, deployments, projects, versions
 
 router = router_of("projects")
@@ -58,10 +61,13 @@ async def create_project(
         if body.source is not None:
             check_source(body.source, services.settings)
         check_settings(body.settings, services.settings)
+        if body.settings.preview.password_hash is not None:
+            raise _hash_given()
+        check_protection(body.settings)
         await _check_version(services, body.source)
         async with services.db.write() as c:
             project = Project(
-                id=new_id("prj"),
+                id=project_id,
                 workspace=workspace,
                 name=body.name,
                 slug=body.slug or await projects.free_slug(c, slug_from(body.name)),
@@ -69,7 +75,22 @@ async def create_project(
                 settings=body.settings,
                 created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             )
+            project = with_root(project)
             await projects.insert(c, project)
+        return project
+
+    async def act() -> Response:
+        if body.source is not None:
+            check_source(body.source, services.settings)
+        check_settings(body.settings, services.settings)
+        await _check_version(services, body.source)
+        if body.from_git is None:
+            project = await insert()
+        else:
+            bucket = check_origin(body.from_git, body.source, services.settings)
+            async with copied(services, project_id, bucket, body.from_git) as fetched:
+                project = await insert()
+            await add_version(services, project, fetched)
         return answer(project_view(services, project), status=201, location=f"/api/v1/projects/{project.id}")
 
     return await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
@@ -101,16 +122,30 @@ async def change_project(
     """Change parts of a project. With `If-Match` only when nobody else has changed it since."""
     await find_project(services, project_id)
     await _check_version(services, body.source)
+    preview = body.settings.preview
+    # Hashing takes a while on purpose, and the database must not wait for it.
+    hashed = await hash_password(preview.password) if preview and preview.password else None
     async with services.db.write() as c:
         project = found(await projects.get(c, project_id, workspace=WORKSPACE), project_id)
         refuse_changed(request, project_view(services, project))
-        changed = _changed(project, body)
+        changed = _changed(project, body, hashed)
         if "source" in body.model_fields_set and changed.source is not None:
             check_source(changed.source, services.settings)
         check_settings(changed.settings, services.settings)
+        check_protection(changed.settings)
         await projects.update(c, changed)
     previews.changed(changed)
     return answer(project_view(services, changed))
+
+
+@router.get("/projects/{project_id}/bucket", response_model=BucketView)
+async def list_bucket(request: Request, services: Wired, project_id: str) -> Response:
+    """The files that are in the project's bucket now, sorted by path. Nothing is fetched."""
+    project = await find_project(services, project_id)
+    if not isinstance(project.source, BucketSource):
+        raise Conflict("the project's source is no bucket", code="project.no_bucket", hint="see its `source`")
+    files = await bucket_of(services).list_files(project.source, project.id)
+    return resource(request, BucketView(url=project.source.url, files=list(files)))
 
 
 @router.delete("/projects/{project_id}", status_code=204)
@@ -166,6 +201,15 @@ async def _check_version(services: Services, source: Source | None) -> None:
         raise InvalidInput(said, code="source.version_unknown", field="/source/version")
 
 
+def _hash_given() -> InvalidInput:
+    return InvalidInput(
+        "a password's hash is made by the server",
+        code="preview.password_hash",
+        field="/settings/preview/password_hash",
+        hint="make the project, then PATCH settings.preview.password",
+    )
+
+
 def _busy() -> Conflict:
     return Conflict(
         "builds of the project are queued or running",
@@ -174,13 +218,15 @@ def _busy() -> Conflict:
     )
 
 
-def _changed(project: Project, change: ProjectChange) -> Project:
+def _changed(project: Project, change: ProjectChange, password_hash: str | None) -> Project:
     given = change.model_fields_set
     changes: dict[str, Any] = {name: getattr(change, name) for name in given - {"settings"}}
     if "settings" in given:
-        changes["settings"] = _merged_settings(
-            project.settings, change.settings.model_dump(mode="json", exclude_unset=True)
-        )
+        patch = change.settings.model_dump(mode="json", exclude_unset=True)
+        if "password" in (patch.get("preview") or {}):
+            del patch["preview"]["password"]
+            patch["preview"]["password_hash"] = password_hash
+        changes["settings"] = _merged_settings(project.settings, patch)
     return project.but(**changes)
 
 
