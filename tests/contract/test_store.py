@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,22 @@ def make_local(tmp_path: Path) -> tuple[Store, Damage]:
     root = tmp_path / "blobs"
 
     def damage(digest: Digest, data: bytes) -> None:
+        with closing(sqlite3.connect(root / "packed.db", isolation_level=None)) as packed:
+            packed.execute("UPDATE blob SET form = 0, data = ? WHERE hex(digest) = upper(?)", (data, hex_of(digest)))
+
+    return LocalStore(root), damage
+
+
+def make_files(tmp_path: Path) -> tuple[Store, Damage]:
+    """Every blob a file, as large ones are, and as all were before small ones were packed."""
+    root = tmp_path / "blobs"
+
+    def damage(digest: Digest, data: bytes) -> None:
         path = root / hex_of(digest)[:2] / hex_of(digest)
         path.chmod(0o600)
         path.write_bytes(data)
 
-    return LocalStore(root), damage
+    return LocalStore(root, small=-1), damage
 
 
 def make_memory(tmp_path: Path) -> tuple[Store, Damage]:
@@ -34,7 +47,7 @@ def make_memory(tmp_path: Path) -> tuple[Store, Damage]:
     return store, store._blobs.__setitem__
 
 
-@pytest.fixture(params=[make_local, make_memory], ids=["local", "memory"])
+@pytest.fixture(params=[make_local, make_files, make_memory], ids=["packed", "files", "memory"])
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Store, Damage]:
     pair: tuple[Store, Damage] = request.param(tmp_path)
     return pair

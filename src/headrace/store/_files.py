@@ -1,5 +1,5 @@
 """
-The blocking half of the local store: files named by their digest below one directory.
+Large blobs: files named by their digest below one directory.
 
 A blob is written in `incoming/`, flushed, then renamed to its name, and the directory flushed: after a power cut it is there
 whole or not at all. Every method is safe in many threads and processes at once.
@@ -72,7 +72,7 @@ class BlobDirectory:
             for batch in _batches(blobs):
                 named = [(digest_of(blob), blob) for blob in batch]
                 digests += [digest for digest, _ in named]
-                self._put_batch({digest: blob for digest, blob in named if not self._is_there(digest, len(blob))})
+                self._put_batch({digest: blob for digest, blob in named if not self.is_there(digest, len(blob))})
         return digests
 
     def _put_batch(self, blobs: dict[Digest, bytes]) -> None:
@@ -89,7 +89,7 @@ class BlobDirectory:
 
     def put_file(self, file: Path | int, expected: Digest | None) -> Digest:
         with storage_errors(), open_regular(file) as source:
-            if expected is not None and self._is_there(expected, os.fstat(source.fileno()).st_size):
+            if expected is not None and self.is_there(expected, os.fstat(source.fileno()).st_size):
                 # Read all the same: knowing a digest is not having the file.
                 _check(expected, f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}")
                 return expected
@@ -122,7 +122,7 @@ class BlobDirectory:
             with suppress(FileNotFoundError):
                 os.unlink(aside)
 
-    def _is_there(self, digest: Digest, size: int) -> bool:
+    def is_there(self, digest: Digest, size: int) -> bool:
         """Whether the blob need not be written. Marks it as put now. One of a wrong size is written again."""
         path = self._path(digest)
         try:
@@ -141,8 +141,7 @@ class BlobDirectory:
                 os.close(source)
 
     def _copy_verified(self, source: int, file: BlobFile) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        target = os.open(file.path, flags, 0o755 if file.executable else 0o644)
+        target = _create_new(file)
         try:
             copied = _copy(source, target)
         finally:
@@ -157,8 +156,15 @@ class BlobDirectory:
         return CorruptBlob(f"{digest} does not have its bytes any more; it was dropped")
 
     def delete(self, digest: Digest, unless_put_since: float | None) -> None:
-        limit = float("inf") if unless_put_since is None else unless_put_since - _CLOCK_SLACK_SECONDS
+        limit = _limit(unless_put_since)
         self._take_away(digest, lambda status: status.st_mtime < limit)
+
+    def put_before(self, digest: Digest, since: float | None) -> bool:
+        """Whether `delete` would remove it."""
+        try:
+            return os.stat(self._path(digest)).st_mtime < _limit(since)
+        except FileNotFoundError:
+            return True
 
     def _take_away(self, digest: Digest, condition: Callable[[os.stat_result], bool]) -> None:
         """
@@ -199,6 +205,23 @@ class BlobDirectory:
                     if entry.stat().st_mtime < oldest:
                         os.unlink(entry.path)
         self._ready = True
+
+
+def write_new(file: BlobFile, data: bytes) -> None:
+    descriptor = _create_new(file)
+    try:
+        _write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def _create_new(file: BlobFile) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(file.path, flags, 0o755 if file.executable else 0o644)
+
+
+def _limit(unless_put_since: float | None) -> float:
+    return float("inf") if unless_put_since is None else unless_put_since - _CLOCK_SLACK_SECONDS
 
 
 def _batches(blobs: Iterable[bytes]) -> Iterator[list[bytes]]:

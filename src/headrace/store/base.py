@@ -22,14 +22,19 @@ class BlobFile(NamedTuple):
 
 
 class Store(Protocol):
-    async def put(self, data: bytes) -> Digest:
-        """Store `data`. Durable when this returns. Raises StoreFull."""
+    async def put(self, data: bytes, *, like: Digest | None = None) -> Digest:
+        """
+        Store `data`. Durable when this returns. Raises StoreFull.
+
+        `like` is a hint: a blob that this one resembles, for instance what the file held before. A store may then keep only what
+        differs. It changes nothing that a caller can see, also when that blob is not stored, or is deleted later.
+        """
         ...
 
-    async def put_many(self, blobs: Iterable[bytes]) -> Sequence[Digest]:
+    async def put_many(self, blobs: Iterable[bytes], *, likes: Iterable[Digest | None] = ()) -> Sequence[Digest]:
         """
         Store several blobs with few flushes to disk; their digests in order. `blobs` is iterated in a thread, bit by bit, so
-        it may read files and need not fit into memory.
+        it may read files and need not fit into memory. `likes` are hints for the blobs in their order; it may be shorter.
         """
         ...
 

@@ -1,4 +1,8 @@
-"""Blobs as files on this machine: `ab/abcdef…` below one directory. Work is done in threads, many files in one hop."""
+"""
+Blobs on this machine: small ones packed into `packed.db`, large ones as files `ab/abcdef…`, both below one directory.
+
+Work is done in threads, many blobs in one hop.
+"""
 
 import asyncio
 import os
@@ -7,31 +11,36 @@ from pathlib import Path
 
 from headrace.errors import NotFound
 from headrace.model.digest import Digest
-from headrace.store._files import PIECE, PREFIXES, BlobDirectory
+from headrace.store._files import PIECE
+from headrace.store._packed import SMALL, PackedBlobs
 from headrace.store.base import BlobFile
 
 
 class LocalStore:
-    def __init__(self, directory: Path) -> None:
-        self._blobs = BlobDirectory(directory)
+    def __init__(self, directory: Path, *, small: int = SMALL) -> None:
+        """Blobs of up to `small` bytes are packed."""
+        self._blobs = PackedBlobs(directory, small)
 
-    async def put(self, data: bytes) -> Digest:
-        return (await asyncio.to_thread(self._blobs.put_all, (data,)))[0]
+    async def put(self, data: bytes, *, like: Digest | None = None) -> Digest:
+        return (await asyncio.to_thread(self._blobs.put_all, (data,), (like,)))[0]
 
-    async def put_many(self, blobs: Iterable[bytes]) -> Sequence[Digest]:
-        return await asyncio.to_thread(self._blobs.put_all, blobs)
+    async def put_many(self, blobs: Iterable[bytes], *, likes: Iterable[Digest | None] = ()) -> Sequence[Digest]:
+        return await asyncio.to_thread(self._blobs.put_all, blobs, likes)
 
     async def put_file(self, file: Path | int, digest: Digest | None = None) -> Digest:
         return await asyncio.to_thread(self._blobs.put_file, file, digest)
 
     async def missing(self, digests: Collection[Digest]) -> set[Digest]:
-        return await asyncio.to_thread(lambda: {digest for digest in digests if self._blobs.size(digest) is None})
+        return set(digests) - (await asyncio.to_thread(self._blobs.sizes, digests)).keys()
 
     async def read(self, digest: Digest) -> bytes:
         return await asyncio.to_thread(self._blobs.read, digest)
 
     async def stream(self, digest: Digest, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        descriptor = await asyncio.to_thread(self._blobs.open, digest)
+        descriptor = await asyncio.to_thread(self._blobs.open_file, digest)
+        if descriptor is None:
+            yield (await asyncio.to_thread(self._blobs.read, digest))[start:end]
+            return
         try:
             length = os.fstat(descriptor).st_size
             end = length if end is None else min(end, length)
@@ -45,7 +54,7 @@ class LocalStore:
             os.close(descriptor)
 
     async def size(self, digest: Digest) -> int:
-        size = await asyncio.to_thread(self._blobs.size, digest)
+        size = (await asyncio.to_thread(self._blobs.sizes, (digest,))).get(digest)
         if size is None:
             raise NotFound(f"{digest} is not stored")
         return size
@@ -60,6 +69,7 @@ class LocalStore:
         await asyncio.to_thread(self._blobs.delete, digest, unless_put_since)
 
     async def all(self) -> AsyncIterator[tuple[Digest, int]]:
-        for first in range(0, len(PREFIXES), 16):
-            for found in await asyncio.to_thread(self._blobs.listed, PREFIXES[first : first + 16]):
+        batches = self._blobs.listed()
+        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            for found in batch:
                 yield found

@@ -16,10 +16,15 @@ class MemoryStore:
         self._blobs: dict[Digest, bytes] = {}
         self._put_at: dict[Digest, float] = {}
 
-    async def put(self, data: bytes) -> Digest:
+    async def put(self, data: bytes, *, like: Digest | None = None) -> Digest:  # noqa: ARG002 - a hint
         return self._keep(bytes(data))
 
-    async def put_many(self, blobs: Iterable[bytes]) -> Sequence[Digest]:
+    async def put_many(
+        self,
+        blobs: Iterable[bytes],
+        *,
+        likes: Iterable[Digest | None] = (),  # noqa: ARG002 - hints
+    ) -> Sequence[Digest]:
         return await asyncio.to_thread(lambda: [self._keep(bytes(blob)) for blob in blobs])
 
     async def put_file(self, file: Path | int, digest: Digest | None = None) -> Digest:

@@ -55,19 +55,19 @@ async def test_unfinished_files_of_processes_that_are_gone_are_removed_after_a_d
     (incoming / "old").write_bytes(b"x")
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(incoming / "old", (two_days_ago, two_days_ago))
-    await LocalStore(tmp_path / "blobs").put(b"blob")
+    await LocalStore(tmp_path / "blobs", small=-1).put(b"blob")
     assert [path.name for path in incoming.iterdir()] == ["young"]
 
 
 async def test_a_bad_blob_that_was_replaced_meanwhile_is_not_dropped(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path / "blobs")
+    store = LocalStore(tmp_path / "blobs", small=-1)
     digest = await store.put(b"good")
     path = tmp_path / "blobs" / hex_of(digest)[:2] / hex_of(digest)
-    descriptor = store._blobs.open(digest)
+    descriptor = store._blobs._files.open(digest)
     # Another process puts a new file in its place after this one has opened the old one.
     path.unlink()
     await store.put(b"good")
-    store._blobs._corrupt(digest, descriptor)
+    store._blobs._files._corrupt(digest, descriptor)
     assert await store.read(digest) == b"good"
     os.close(descriptor)
 
@@ -81,18 +81,21 @@ async def main() -> None:
     root = pathlib.Path(sys.argv[1])
     subprocess.run(["mount", "-t", "tmpfs", "-o", sys.argv[2], "tmpfs", str(root)], check=True)
     store = LocalStore(root / "blobs")
-    kept = [await store.put(b"kept")]
+    kept, large = [await store.put(b"kept")], [await store.put(os.urandom(50_000))]
     try:
         for _ in range(2000):
-            kept += await store.put_many([os.urandom(5000) for _ in range(4)])
+            kept.append(await store.put(os.urandom(5000)))
+            large.append(await store.put(os.urandom(50_000 if sys.argv[2].startswith("size") else 33_000)))
     except StoreFull as full:
         print(full.exact_code)
-    for digest in kept:
+    for digest in kept + large:
         await store.read(digest)
     print(sorted(path.name for path in (root / "blobs/incoming").iterdir()))
-    for digest in kept[:20]:
+    for digest in large[:20]:
         await store.delete(digest)
-    await store.put(b"again")
+    for _ in range(20):
+        await store.put(os.urandom(5000))
+    await store.put(os.urandom(50_000))
     print("writes again")
 
 asyncio.run(main())
