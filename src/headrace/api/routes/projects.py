@@ -16,7 +16,7 @@ from headrace.api.endings import Endings
 from headrace.api.links import OF_PROJECT
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.problems import InvalidRequest
-from headrace.api.project_rules import check_protection, check_settings, check_source
+from headrace.api.project_rules import check_origin, check_protection, check_settings, check_source, with_root
 from headrace.api.requests import NewProject, ProjectChange
 from headrace.api.router import router_of
 from headrace.api.views import BucketView, Page, ProjectView, project_view
@@ -55,7 +55,10 @@ async def create_project(
     body: Annotated[NewProject, Depends(json_body(NewProject))],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Make a project. Without a `slug` one is made from the name."""
+    """
+    Make a project. Without a `slug` one is made from the name. With `from_git` the repository's files are in the source, and
+    its commit is the project's first version, when this is answered; when that can't be done there is no project.
+    """
 
     async def act() -> Response:
         if body.source is not None:
@@ -65,32 +68,7 @@ async def create_project(
             raise _hash_given()
         check_protection(body.settings)
         await _check_version(services, body.source)
-        async with services.db.write() as c:
-            project = Project(
-                id=project_id,
-                workspace=workspace,
-                name=body.name,
-                slug=body.slug or await projects.free_slug(c, slug_from(body.name)),
-                source=body.source,
-                settings=body.settings,
-                created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            )
-            project = with_root(project)
-            await projects.insert(c, project)
-        return project
-
-    async def act() -> Response:
-        if body.source is not None:
-            check_source(body.source, services.settings)
-        check_settings(body.settings, services.settings)
-        await _check_version(services, body.source)
-        if body.from_git is None:
-            project = await insert()
-        else:
-            bucket = check_origin(body.from_git, body.source, services.settings)
-            async with copied(services, project_id, bucket, body.from_git) as fetched:
-                project = await insert()
-            await add_version(services, project, fetched)
+        project = await _make(services, workspace, body)
         return answer(project_view(services, project), status=201, location=f"/api/v1/projects/{project.id}")
 
     return await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
@@ -133,6 +111,7 @@ async def change_project(
             check_source(changed.source, services.settings)
         check_settings(changed.settings, services.settings)
         check_protection(changed.settings)
+        changed = with_root(changed)
         await projects.update(c, changed)
     previews.changed(changed)
     return answer(project_view(services, changed))
@@ -188,6 +167,33 @@ async def _settle(services: Services, endings: Endings, project: Project, *, for
         except Conflict:
             continue  # it has ended by itself just now
     await asyncio.gather(*(endings.wait(build.id, _CANCEL_SECONDS) for build in running))
+
+
+async def _make(services: Services, workspace: str, body: NewProject) -> Project:
+    project_id = new_id("prj")
+    if body.from_git is None:
+        return await _insert(services, workspace, body, project_id)
+    bucket = check_origin(body.from_git, body.source, services.settings)
+    async with copied(services, project_id, bucket, body.from_git) as fetched:
+        project = await _insert(services, workspace, body, project_id)
+        await add_version(services, project, fetched)
+    return project
+
+
+async def _insert(services: Services, workspace: str, body: NewProject, project_id: str) -> Project:
+    async with services.db.write() as c:
+        project = Project(
+            id=project_id,
+            workspace=workspace,
+            name=body.name,
+            slug=body.slug or await projects.free_slug(c, slug_from(body.name)),
+            source=body.source,
+            settings=body.settings,
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        project = with_root(project)
+        await projects.insert(c, project)
+    return project
 
 
 async def _check_version(services: Services, source: Source | None) -> None:
