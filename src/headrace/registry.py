@@ -12,7 +12,14 @@ from typing import Any
 from headrace.errors import InvalidSetting
 
 #: Families that may be opened by name, and how their classes are called behind the module's name.
-FAMILIES = {"executor": "Executor", "source": "Fetcher", "queue": "Queue", "store": "Store", "events": "EventLog"}
+FAMILIES = {
+    "executor": "Executor",
+    "source": "Fetcher",
+    "queue": "Queue",
+    "store": "Store",
+    "events": "EventLog",
+    "preview.drivers": "Driver",
+}
 
 
 def names(family: str) -> list[str]:

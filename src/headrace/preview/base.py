@@ -7,7 +7,7 @@ another, never two at a time. Files of a change are in the sandbox when `apply` 
 """
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
@@ -35,6 +35,8 @@ class Outcome:
     message: str = ""
     #: False when the served files are certainly those from before: nothing has to be read.
     output_changed: bool = True
+    #: The builder can't take this change after all: a new one has to be started for it.
+    restart: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,12 @@ class Setup:
     control_port: int | None = None
     #: Directory, relative to the version's root, whose files are the page (build mode).
     output: str | None = None
+    #: Directories, relative to the version's root, that make the next start faster when they are there again.
+    keep: tuple[str, ...] = ()
+    #: What the server must see as `Host` (and as host of `Origin`); None when it takes every name.
+    host: str | None = None
+    #: The version's files, so that a builder's diagnostics name only what is there.
+    paths: Collection[str] = ()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -81,6 +89,17 @@ class Builder(Protocol):
 
     async def apply(self, change: Change) -> Outcome:
         """Wait until the page shows the change, or can't."""
+        ...
+
+    async def source_map(self, path: str) -> bytes | None:
+        """
+        The source map of a file of the page as it is now, made when asked for; None when there is none. `path` has no slash
+        before it and no query behind it. May be called at any time.
+        """
+        ...
+
+    def on_error(self, tell: Callable[[Outcome], None]) -> None:
+        """`tell` is called with errors that come up later, without a change: a visitor asked for a broken module."""
         ...
 
     async def close(self) -> None:

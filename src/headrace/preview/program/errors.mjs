@@ -23,7 +23,7 @@ function described(error, whole) {
     column: place.column ?? null,
     frame: drawn.frame ?? (clean(error?.frame ?? whole?.frame) || error?.location?.lineText || null),
     plugin: error?.plugin ?? error?.pluginName ?? whole?.plugin ?? null,
-    code: typeof error?.code === 'string' ? error.code : (error?.pluginCode ?? null),
+    code: /^[A-Z][A-Z0-9_]{2,60}$/.test(error?.code) ? error.code : null,
   };
 }
 
