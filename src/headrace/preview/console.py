@@ -40,6 +40,10 @@ _ODD = re.compile("[\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff
 _REPORT_ID = re.compile(r"[A-Za-z0-9.-]{1,60}")
 
 
+#: JSON knows numbers that no event could hold.
+_Number = Annotated[int, Field(ge=-(10**9), le=10**9)]
+
+
 class _Report(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -60,15 +64,15 @@ class ErrorReport(_Report):
     message: str
     #: Where the browser says that it happened, for errors without a stack.
     file: str | None = None
-    line: int | None = None
-    column: int | None = None
+    line: _Number | None = None
+    column: _Number | None = None
 
 
 class RequestReport(_Report):
     type: Literal["request"]
     method: str
     url: str
-    status: int | None = None
+    status: _Number | None = None
 
 
 class _Batch(BaseModel):
@@ -80,7 +84,7 @@ class _Batch(BaseModel):
         Field(max_length=MAX_REPORTS),
     ]
     #: Reports that the page itself left out, because there were too many.
-    dropped: Annotated[int, Field(ge=0)] = 0
+    dropped: Annotated[_Number, Field(ge=0)] = 0
 
 
 Report = ConsoleReport | ErrorReport | RequestReport
