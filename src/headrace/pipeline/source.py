@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from headrace.disk import remove_tree
 from headrace.errors import Conflict, InvalidInput, StepFailed, TooLarge, found
 from headrace.model.diagnostic import Failure, FailureReason
+from headrace.model.digest import Digest
 from headrace.model.event import BuildWarning, SourceResolved
 from headrace.model.ids import id_after
 from headrace.model.plan import StepId
@@ -69,10 +70,19 @@ def _refused(exc: InvalidInput | TooLarge | Conflict) -> Failure:
     return Failure(reason=reason, step=StepId.SOURCE, message=f"{exc.exact_code}: {exc.message}", hint=exc.hint)
 
 
+async def _resembles(services: Services, project: Project) -> Digest | None:
+    """The tree that a new one of this project was most likely made from."""
+    async with services.db.read() as c:
+        newest = await versions.newest(c, project.id)
+        if newest is None and isinstance(project.source, VersionSource):
+            newest = await versions.get(c, project.source.version)
+    return newest.tree if newest else None
+
+
 async def add_version(services: Services, project: Project, fetched: Fetched) -> Version:
     """Store what was fetched as a version. The newest version is returned when it has the same tree and commit."""
     tree = await asyncio.to_thread(snapshot, fetched.root, fetched.paths)
-    digest = await store_tree(services.store, fetched.root, tree)
+    digest = await store_tree(services.store, fetched.root, tree, like=await _resembles(services, project))
     async with services.db.write() as c:
         newest = await versions.newest(c, project.id)
         if newest and newest.tree == digest and newest.commit == fetched.commit:

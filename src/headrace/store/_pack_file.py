@@ -115,10 +115,13 @@ class PackFile:
                 sync_directory(self._path.parent)
             self._inode = self._path.stat().st_ino
             self._writer = writer
-        # SQLite would go on writing into a file that has no name any more.
-        elif not self._path.exists() or self._path.stat().st_ino != self._inode:
-            raise DatabaseUnusable(f"{self._path} was replaced while it was in use", hint="restart Headrace")
+        self._refuse_replaced()
         return self._writer
+
+    def _refuse_replaced(self) -> None:
+        # SQLite would go on writing into a file that has no name any more.
+        if not self._path.exists() or self._path.stat().st_ino != self._inode:
+            raise DatabaseUnusable(f"{self._path} was replaced while it was in use", hint="restart Headrace")
 
     def _take(self) -> sqlite3.Connection | None:
         with suppress(IndexError):
@@ -129,6 +132,7 @@ class PackFile:
             with self._turn, _translated():
                 # Makes the tables, should another process be about to.
                 self._writing()
+        self._refuse_replaced()
         connection = self._connect()
         connection.execute("PRAGMA query_only=ON")
         return connection

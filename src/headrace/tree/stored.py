@@ -3,12 +3,13 @@
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from headrace.disk import storage_errors
-from headrace.errors import Conflict, CorruptBlob
+from headrace.errors import Conflict, CorruptBlob, NotFound
 from headrace.model.digest import Digest, digest_of
 from headrace.model.limits import MIB
 from headrace.model.version import Tree, TreeFile
@@ -25,17 +26,20 @@ def tree_digest(tree: Tree) -> Digest:
     return digest_of(canonical(tree))
 
 
-async def store_tree(store: Store, root: Path, tree: Tree) -> Digest:
+async def store_tree(store: Store, root: Path, tree: Tree, *, like: Digest | None = None) -> Digest:
     """
     Store `tree`, a snapshot of `root`, with those of its files that the store lacks. Raises Conflict (`source.changed`) when a
-    file is not any more what it was in the snapshot.
+    file is not any more what it was in the snapshot. `like` is a tree that this one was made from: what is equal or similar
+    in the two is kept once.
     """
+    before = await contents_of(store, like)
     missing = await store.missing({file.digest for file in tree.files if file.digest is not None})
     wanted = list({file.digest: file for file in tree.files if file.digest in missing}.values())
     small = [file for file in wanted if file.size <= _IN_MEMORY]
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        stored = await store.put_many(_contents(descriptor, small))
+        likes = [before.get(file.path) for file in small]
+        stored = await store.put_many(_contents(descriptor, small), likes=likes)
         for file, digest in zip(small, stored, strict=True):
             if digest != file.digest:
                 raise _changed(file.path)
@@ -44,12 +48,21 @@ async def store_tree(store: Store, root: Path, tree: Tree) -> Digest:
                 await _store_large(store, descriptor, file)
     finally:
         os.close(descriptor)
-    return await store_entries(store, tree)
+    return await store_entries(store, tree, like=like)
 
 
-async def store_entries(store: Store, tree: Tree) -> Digest:
-    """Store a tree whose files are stored already."""
-    return await store.put(canonical(tree))
+async def store_entries(store: Store, tree: Tree, *, like: Digest | None = None) -> Digest:
+    """Store a tree whose files are stored already. `like` is a tree that it resembles: its parent's."""
+    return await store.put(canonical(tree), like=like)
+
+
+async def contents_of(store: Store, digest: Digest | None) -> dict[str, Digest]:
+    """The digests of a tree's files by their paths, as hints for what resembles them; none when it can't be read."""
+    if digest is None:
+        return {}
+    with suppress(NotFound, CorruptBlob):
+        return {file.path: file.digest for file in (await load_tree(store, digest)).files if file.digest is not None}
+    return {}
 
 
 async def load_tree(store: Store, digest: Digest) -> Tree:
