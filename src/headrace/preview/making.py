@@ -51,12 +51,31 @@ class Made:
     warm: Warm | None = None
 
 
+@dataclass(frozen=True)
+class _Plain:
+    """What was planned for files that are served as they are: it holds until a file changes that plans are made from."""
+
+    project: Project
+    planned: Planned
+    choice: Choice
+
+    def holds(self, project: Project, tree: Tree) -> bool:
+        change = difference(self.planned.tree, tree).change
+        same = project.settings == self.project.settings
+        return same and not any(_PLANNED_FROM.search(path) for path in (*change.written, *change.removed))
+
+    def made(self, tree: Tree) -> Made:
+        plan = self.planned.plan
+        return Made(Outcome(ok=True), self.choice, plain_files(tree, plan.output, plan.routing))
+
+
 class Maker:
     """Makes pages of one project, one at a time."""
 
     def __init__(self, services: Services, on_start: OnStart) -> None:
         self._services = services
         self._on_start = on_start
+        self._plain: _Plain | None = None
 
     async def make(self, project: Project, version: Version, warm: Warm | None) -> Made:
         """Raises StepFailed for a version that can't be planned, installed or read; then `warm` is as it was."""
@@ -65,12 +84,14 @@ class Maker:
             change = difference(warm.tree, tree)
             if not change.has_links and await self._fits(project, version, warm, change):
                 return await self._apply(warm, change, tree)
+        if self._plain is not None and self._plain.holds(project, tree):
+            return self._plain.made(tree)
         planned = await plan_version(self._services, project, version)
         files = DirectoryFiles(planned.directory, [file.path for file in planned.tree.files])
         choice = choose(planned.plan, files, project.settings.preview)
-        if choice.name == FILES:
-            shown = plain_files(planned.tree, planned.plan.output, planned.plan.routing)
-            return Made(Outcome(ok=True), choice, shown)
+        self._plain = _Plain(project, planned, choice) if choice.name == FILES else None
+        if self._plain is not None:
+            return self._plain.made(tree)
         if choice.name == BUILDS:
             self._on_start(choice)
             return Made(Outcome(ok=True), choice, await self._built(project, version))

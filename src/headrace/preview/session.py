@@ -13,7 +13,6 @@ import structlog
 
 from headrace.errors import HeadraceError, StepFailed
 from headrace.model.diagnostic import Diagnostic
-from headrace.model.digest import Digest
 from headrace.model.preview import (
     PreviewAsleep,
     PreviewBuilding,
@@ -30,10 +29,11 @@ from headrace.pipeline.services import Services
 from headrace.preview.base import Outcome
 from headrace.preview.blobs import Blobs
 from headrace.preview.choice import Choice
+from headrace.preview.current_page import CurrentPage
 from headrace.preview.facts import Facts
 from headrace.preview.making import Made, Maker
 from headrace.preview.output import Shown
-from headrace.preview.visit import Upstream, Visit
+from headrace.preview.visit import Visit
 from headrace.preview.warm import Warm
 
 _log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Session:
         self._outcome = Outcome(ok=True)
         self._seconds: float | None = None
         self._choice: Choice | None = None
-        self._page = _page_of(kept.find(project.id))
+        self._page = CurrentPage.of_kept(kept.find(project.id))
         self._work: asyncio.Task[None] | None = None
         self._keeping: asyncio.TimerHandle | None = None
         self._not_before = 0.0
@@ -170,7 +170,7 @@ class Session:
             return
         await self.keep()
         if self._page.upstream is not None:
-            self._show(_Page())
+            self._show(CurrentPage())
         self._status = PreviewStatus.ASLEEP
         self._facts.say(PreviewAsleep.model_validate({"project_id": self.project.id, "why": why, "message": message}))
         self._notify()
@@ -295,17 +295,17 @@ class Session:
         self._status = PreviewStatus.BUILDING if newer else settled
         self._notify()
 
-    def _page_for(self, version: Version, made: Made) -> "_Page":
+    def _page_for(self, version: Version, made: Made) -> CurrentPage:
         upstream = self.warm.upstream if self.warm is not None else None
         if upstream is not None:
-            return _Page(version.id, upstream=upstream)
+            return CurrentPage(version.id, upstream=upstream)
         if isinstance(made.shown, Shown):
-            return _Page(version.id, made.shown.digest, shown=made.shown)
+            return CurrentPage(version.id, made.shown.digest, shown=made.shown)
         if made.shown is not None:
-            return _Page(version.id, made.shown)
+            return CurrentPage(version.id, made.shown)
         return self._page.of(version.id)
 
-    def _show(self, page: "_Page") -> None:
+    def _show(self, page: CurrentPage) -> None:
         """One pointer moves: a visitor gets all of the old page or all of the new one."""
         old, self._page = self._page, page
         if page.shown is not old.shown:
@@ -343,44 +343,7 @@ class Session:
         self._changed = asyncio.Event()
 
 
-class _Page:
-    """What visitors see."""
-
-    def __init__(
-        self,
-        version: str | None = None,
-        manifest: Digest | None = None,
-        *,
-        shown: Shown | None = None,
-        upstream: Upstream | None = None,
-        kept: bool = False,
-    ) -> None:
-        self.version = version
-        self.manifest = manifest
-        self.shown = shown
-        self.upstream = upstream
-        self.kept = kept
-
-    def __bool__(self) -> bool:
-        return self.manifest is not None or self.upstream is not None
-
-    @property
-    def digests(self) -> list[Digest]:
-        return list(self.shown.blobs) if self.shown is not None else []
-
-    def of(self, version: str) -> "_Page":
-        """The same files for a version that changed nothing in them."""
-        return _Page(version, self.manifest, shown=self.shown, upstream=self.upstream)
-
-    def map(self, path: str) -> bytes | None:
-        return self.shown.maps.get(path) if self.shown is not None else None
-
-
 _background: set[asyncio.Task[None]] = set()
-
-
-def _page_of(kept: KeptPage | None) -> _Page:
-    return _Page(kept.version, kept.manifest, kept=True) if kept is not None else _Page()
 
 
 def _first(diagnostics: tuple[Diagnostic, ...]) -> str:
