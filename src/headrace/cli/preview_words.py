@@ -81,7 +81,7 @@ class Words:
                 self.say(f"{_green('✓')} {what}  {_green('ready')} in {seconds_text(took)}{rest}")
             case "error":
                 self.say(f"{_red('✗')} {what}  {_red('failed')} after {seconds_text(took)}{rest}")
-                self.diagnostics(answer.get("diagnostics") or (), answer.get("message", ""))
+                self.diagnostics(answer.get("diagnostics") or (), _message(answer))
             case "no_changes":
                 self.say(f"{_dim('·')} {what}  is there already")
             case "asleep":
@@ -167,6 +167,12 @@ _WHY = {
     "deleted_there": "you deleted it, somebody else changed it",
     "binary": "somebody else changed it too, and it is no text",
 }
+
+
+def _message(answer: Any) -> str:
+    """Why it failed: a sync has the preview's state in it."""
+    state = answer.get("preview") or answer
+    return str(state.get("message") or "")
 
 
 def _event_text(event: object) -> str | None:
