@@ -24,8 +24,9 @@ from headrace.sync.recent import RecentTrees
 #: Told a version's id, the files that it changes and those that it removes, before they are stored. Must not block.
 Early = Callable[[str, Mapping[str, bytes], Sequence[str]], None]
 
-#: How often a merge is made anew because another process was faster. Each time that one has got its version through.
-_TRIES = 8
+#: How often a merge is made anew because another process was faster. Each time that one has got its version through, and takes
+#: part in the next race like everybody else.
+_TRIES = 40
 #: As many versions back, digests are known without being sent again.
 _REMEMBERED = 20
 
@@ -42,6 +43,7 @@ class Synced:
 
 @dataclass(frozen=True)
 class _Prepared:
+    before: KnownTree
     new: Files
     after: KnownTree
     contents: Mapping[Digest, bytes]
@@ -74,10 +76,9 @@ async def sync_files(
             version = _version(project, change, head, prepared.after)
             if early is not None:
                 early(version.id, await _written(services, prepared), _removed(prepared))
-            before = await recent.get(head.tree) if head else KnownTree.empty()
             if await _store(services, head, version, prepared):
                 recent.remember(version.tree, prepared.after)
-                return Synced(version, _deltas(before, prepared.new), merged)
+                return Synced(version, _deltas(prepared.before, prepared.new), merged)
     raise Unavailable("others change this project all the time", code="version.busy", hint="try again")
 
 
@@ -131,7 +132,7 @@ async def _prepare(
     check_result(ours, after, limits)
     wanted = {file.digest for file in combined.new.values() if file is not None}
     contents = {digest: data for digest, data in {**sent.contents, **combined.made}.items() if digest in wanted}
-    return _Prepared(combined.new, after, contents)
+    return _Prepared(ours, combined.new, after, contents)
 
 
 async def _known_digests(
@@ -198,7 +199,11 @@ def _removed(prepared: _Prepared) -> Sequence[str]:
 
 async def _store(services: Services, head: Version | None, version: Version, prepared: _Prepared) -> bool:
     """Store blobs, then the row that names them. False when the project has another newest version by now."""
-    await services.store.put_many([*prepared.contents.values(), prepared.after.canonical()])
+    before = {file.digest: prepared.before.get(path) for path, file in prepared.new.items() if file is not None}
+    likes = [old.digest if (old := before[digest]) else None for digest in prepared.contents]
+    await services.store.put_many(
+        [*prepared.contents.values(), prepared.after.canonical()], likes=[*likes, head.tree if head else None]
+    )
     async with services.db.write() as c:
         newest = await versions.newest(c, version.project_id)
         if (newest.id if newest else None) != (head.id if head else None):

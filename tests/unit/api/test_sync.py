@@ -291,7 +291,8 @@ async def test_older_clients_name_the_project_in_the_body(api: httpx2.AsyncClien
 
 
 async def test_a_request_has_one_of_two_forms(api: httpx2.AsyncClient, project: str) -> None:
-    for body in ({}, {"files": [], "changed_files": []}):
+    bodies: list[dict[str, Any]] = [{}, {"files": [], "changed_files": []}]
+    for body in bodies:
         refused = await api.post(f"/projects/{project}/sync", json=body)
         assert (refused.status_code, refused.json()["code"]) == (422, "sync.form")
 
