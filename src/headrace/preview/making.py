@@ -38,6 +38,8 @@ _PLANNED_FROM = re.compile(
 
 #: Called when something is started that takes a while.
 OnStart = Callable[[Choice], None]
+#: Called with what goes wrong in a builder without a change.
+OnError = Callable[[Warm, Outcome], None]
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,10 @@ class _Plain:
 class Maker:
     """Makes pages of one project, one at a time."""
 
-    def __init__(self, services: Services, on_start: OnStart) -> None:
+    def __init__(self, services: Services, on_start: OnStart, on_error: OnError) -> None:
         self._services = services
         self._on_start = on_start
+        self._on_error = on_error
         self._plain: _Plain | None = None
 
     async def make(self, project: Project, version: Version, warm: Warm | None) -> Made:
@@ -83,7 +86,9 @@ class Maker:
         if warm is not None and not warm.ended:
             change = difference(warm.tree, tree)
             if not change.has_links and await self._fits(project, version, warm, change):
-                return await self._apply(warm, change, tree)
+                made = await self._apply(warm, change, tree)
+                if not made.outcome.restart:
+                    return made
         if self._plain is not None and self._plain.holds(project, tree):
             return self._plain.made(tree)
         planned = await plan_version(self._services, project, version)
@@ -123,7 +128,7 @@ class Maker:
         self._on_start(choice)
         warm = Warm(choice, planned, self._key(project, planned))
         try:
-            await warm.start(self._services, project, planned, layer)
+            await warm.start(self._services, project, planned, layer, lambda outcome: self._on_error(warm, outcome))
             outcome = await warm.first()
             shown = await warm.shown() if outcome.ok else None
         except BaseException:

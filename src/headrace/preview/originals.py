@@ -28,11 +28,11 @@ _SCHEME = re.compile(r"^(?:webpack|webpack-internal|turbopack|rollup|vite)://[^/
 _MOST_END = 64 * 1024
 
 
-def beside(maps: Callable[[str], bytes | None]) -> MapOf:
-    """Maps that a build wrote beside its scripts."""
+def beside(maps: Callable[[str], Awaitable[bytes | None]]) -> MapOf:
+    """Maps of what a build wrote, by the script's path."""
 
     async def read(path: str) -> bytes | None:
-        return maps(unquote(path.partition("?")[0]).lstrip("/") + ".map")
+        return await maps(unquote(path.partition("?")[0]).lstrip("/"))
 
     return read
 

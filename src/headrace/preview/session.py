@@ -67,7 +67,7 @@ class Session:
         self._kept = kept
         self._secret = secret
         self._room = room
-        self._maker = Maker(services, self._started)
+        self._maker = Maker(services, self._started, self._failed_later)
         self._head: Version | None = None
         self._came: dict[str, float] = {}
         #: The newest version that was shown or failed.
@@ -116,7 +116,7 @@ class Session:
             secret=self._secret,
             manifest=page.manifest,
             upstream=page.upstream,
-            maps=page.map,
+            maps=self._source_map,
             missed=missed,
         )
 
@@ -325,6 +325,31 @@ class Session:
         self._facts.say(
             PreviewStarted(project_id=self.project.id, driver=choice.name, mode=choice.mode, why=choice.why)
         )
+
+    def _failed_later(self, warm: Warm, outcome: Outcome) -> None:
+        """A visitor asked the development server for a module that is broken, or it mended itself."""
+        if warm is not self.warm or self._work is not None or self._head is None:
+            return
+        self._outcome = outcome
+        self._status = PreviewStatus.READY if outcome.ok else PreviewStatus.ERROR
+        if not outcome.ok:
+            self._facts.say(
+                PreviewFailed(
+                    project_id=self.project.id,
+                    version_id=self._head.id,
+                    message=outcome.message or _first(outcome.diagnostics),
+                    seconds=0,
+                    diagnostics=outcome.diagnostics,
+                )
+            )
+        self._notify()
+
+    async def _source_map(self, path: str) -> bytes | None:
+        """Of a file of the page: as the build wrote it, or made by the builder, while there is one."""
+        written = self._page.map(f"{path}.map")
+        if written is not None or self.warm is None:
+            return written
+        return await self.warm.source_map(path)
 
     def _watch(self, warm: Warm) -> None:
         task = asyncio.create_task(self._until_ended(warm))

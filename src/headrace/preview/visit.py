@@ -1,7 +1,7 @@
 """What the edge gets for a visitor of a preview: all it needs to answer, and nothing else."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from headrace.model.digest import Digest
@@ -9,7 +9,7 @@ from headrace.model.preview import PreviewState
 from headrace.model.project import Project
 
 
-def _no_map(_: str) -> bytes | None:
+async def _no_map(_: str) -> bytes | None:
     return None
 
 
@@ -21,6 +21,8 @@ class Upstream:
     port: int
     #: A new non-blocking TCP socket in the sandbox's network: connect it to 127.0.0.1 and `port`.
     socket: Callable[[], socket.socket]
+    #: What it must see as `Host`, and as the host of `Origin`; None when it takes every name.
+    host: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Visit:
     manifest: Digest | None = None
     #: Where requests go in dev mode; wins over `manifest`.
     upstream: Upstream | None = None
-    #: The source map that was written beside a file of the page (`assets/index-abc.js.map`), if there is one.
-    maps: Callable[[str], bytes | None] = _no_map
+    #: The source map of a file of the page (`assets/index-abc.js`), if there is one.
+    maps: Callable[[str], Awaitable[bytes | None]] = _no_map
     #: A version was asked for that failed, or did not come in time.
     missed: bool = False

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
@@ -36,6 +36,7 @@ from headrace.plan.project_files import DirectoryFiles
 from headrace.preview.base import Builder, Driver, Outcome, Setup
 from headrace.preview.choice import Choice
 from headrace.preview.difference import Difference
+from headrace.preview.earlier_life import EarlierLife
 from headrace.preview.output import OutputReader, Shown
 from headrace.preview.printed import PrintedLines
 from headrace.preview.visit import Upstream
@@ -67,6 +68,9 @@ class Warm:
         self.tree: Tree = planned.tree
         self.upstream: Upstream | None = None
         self._held = AsyncExitStack()
+        self._keep: Sequence[str] = ()
+        self._worked = False
+        self._life: EarlierLife
         self._reader: OutputReader | None = None
         self._sandbox: Sandbox
         self._builder: Builder
@@ -81,13 +85,25 @@ class Warm:
     def ended(self) -> bool:
         return self._run.done()
 
-    async def start(self, services: Services, project: Project, planned: Planned, layer: Layer | None) -> None:
-        """Start the command. Raises ExecutorUnavailable. Whoever calls it calls `close`, also when it failed."""
+    async def start(
+        self,
+        services: Services,
+        project: Project,
+        planned: Planned,
+        layer: Layer | None,
+        on_error: Callable[[Outcome], None],
+    ) -> None:
+        """
+        Start the command. Raises ExecutorUnavailable. Whoever calls it calls `close`, also when it failed. `on_error` is
+        called with what goes wrong later, without a change.
+        """
         held = self._held
         held.enter_context(services.trees.pin(planned.digest))
         if layer is not None:
             held.enter_context(services.layers.pin(layer.key.digest))
-        layers = (layer.path, planned.directory) if layer else (planned.directory,)
+        self._life = EarlierLife(services.layers, services.settings.data_dir, project, self.layer_key, self.choice)
+        earlier = held.enter_context(self._life.pinned())
+        layers = (*earlier, layer.path, planned.directory) if layer else (planned.directory,)
         settings = services.settings
         limits = Limits(
             seconds=_NO_LIMIT_SECONDS,
@@ -105,6 +121,7 @@ class Warm:
         held.push_async_callback(self._sandbox.close)
         files = DirectoryFiles(planned.directory, [file.path for file in planned.tree.files])
         setup = self.driver.setup(self.plan, files, self.choice.mode, self._sandbox.free_port)
+        self._keep = setup.keep
         log = services.events.path(project.id)
         lines = PrintedLines(log)
         command = self._command(project, setup, limits, services)
@@ -113,8 +130,9 @@ class Warm:
         await self._sandbox.running()
         self._builder = self.driver.attach(setup, self.plan, _Link(self._sandbox, self._run, lines))
         held.push_async_callback(self._builder.close)
+        self._builder.on_error(on_error)
         if setup.page_port is not None and self.choice.mode is PreviewMode.DEV:
-            self.upstream = Upstream(id=name, port=setup.page_port, socket=self._sandbox.socket)
+            self.upstream = Upstream(id=name, port=setup.page_port, socket=self._sandbox.socket, host=setup.host)
         else:
             self._reader = OutputReader(
                 setup.output or self.plan.output,
@@ -124,7 +142,12 @@ class Warm:
             )
 
     async def first(self) -> Outcome:
-        return self._explained(await self._builder.first())
+        outcome = self._explained(await self._builder.first())
+        self._worked = outcome.ok
+        return outcome
+
+    async def source_map(self, path: str) -> bytes | None:
+        return None if self.ended else await self._builder.source_map(path)
 
     async def apply(self, difference: Difference, contents: Mapping[str, bytes], after: Tree) -> Outcome:
         """Bring the working directory to the tree `after` and wait for what comes of it."""
@@ -161,6 +184,10 @@ class Warm:
             os.close(tree)
 
     async def _ended(self) -> None:
+        if self._worked and self._keep and not self.ended:
+            await self._sandbox.kill(KillReason.CANCELLED)
+            await asyncio.wait({self._run})
+            await asyncio.to_thread(self._life.keep, self._keep, self._sandbox.take)
         await self._sandbox.close()
         await asyncio.wait({self._run})
         if not self._run.cancelled():
