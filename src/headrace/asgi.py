@@ -117,13 +117,15 @@ def _config(services: Services, previews: Previews, upstreams: Upstreams) -> uvi
     forwards = Forwards(proxy, settings.proxy_hosts)
     own_hosts = (settings.host, *settings.hosts)
     own = Own(services.events, upstreams, (settings.sites_domain, *own_hosts))
+    pages = PreviewEdge(previews, previews.blobs, proxy, forwards, is_member, own)
+    api.state.preview_pages = pages
     edge = Edge(
         services.store,
         resolve,
         api,
         sites_domain=settings.sites_domain,
         own_hosts=own_hosts,
-        previews=PreviewEdge(previews, previews.blobs, proxy, forwards, is_member, own),
+        previews=pages,
         forwards=forwards,
     )
     services.switched.append(edge.invalidate)

@@ -1,6 +1,7 @@
 """The API as an ASGI app: routes, what every request passes through, and how errors answer."""
 
 from functools import cache as cache_forever
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,13 +10,25 @@ from starlette.exceptions import HTTPException
 
 from headrace import __version__
 from headrace.api import openapi, problems
-from headrace.api.auth import FAILURES_ALLOWED, BearerToken, Failures
+from headrace.api.auth import FAILURES_ALLOWED, BearerToken, Failures, is_bearer_of
 from headrace.api.endings import Endings
 from headrace.api.host_check import HostCheck
 from headrace.api.metrics import Metrics
 from headrace.api.request_log import RequestLog
 from headrace.api.router import add_routes
-from headrace.api.routes import builds, cache, changes, events, health, previews, projects, sync, versions
+from headrace.api.routes import (
+    builds,
+    cache,
+    changes,
+    events,
+    health,
+    preview_page,
+    preview_path,
+    previews,
+    projects,
+    sync,
+    versions,
+)
 from headrace.api.streams import Streams
 from headrace.errors import HeadraceError, StepFailed
 from headrace.pipeline.services import Services
@@ -29,7 +42,7 @@ def create_app(services: Services, previews: Previews, *, failures_allowed: int 
     Hears the journal from now on, and has `services.stopping` end its open event streams. `failures_allowed` requests a
     minute may come from an address without a valid token.
     """
-    metrics, streams = Metrics(), Streams(services.events)
+    metrics, streams, token = Metrics(), Streams(services.events), api_token(services.settings)
     services.journal.listen(metrics.heard)
     services.stopping.append(streams.close)
     app = _with_routes()
@@ -37,10 +50,11 @@ def create_app(services: Services, previews: Previews, *, failures_allowed: int 
     app.state.metrics = metrics
     app.state.streams = streams
     app.state.previews = previews
+    app.state.is_member = partial(is_bearer_of, token.encode())
     app.state.endings = Endings(services)
     app.state.recent = RecentTrees(services.store)
     # The last one added is the first to see a request.
-    app.add_middleware(BearerToken, token=api_token(services.settings), failures=Failures(failures_allowed))
+    app.add_middleware(BearerToken, token=token, failures=Failures(failures_allowed))
     app.add_middleware(HostCheck, names=_host_names(services))
     app.add_middleware(RequestLog, metrics=metrics)
     return app
@@ -58,6 +72,7 @@ def _with_routes() -> FastAPI:
     add_routes(
         app, *(module.router for module in (health, projects, versions, changes, sync, builds, events, previews, cache))
     )
+    add_routes(app, preview_path.router, preview_page.router)
     _answer_errors(app)
     app.openapi = openapi_document  # type: ignore[method-assign]
     return app

@@ -9,10 +9,17 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headrace.api.problems import problem
+from headrace.api.viewers import may_view
 from headrace.errors import BadRequest, HeadraceError, NotAuthenticated, TooManyRequests
 
 #: Answered without a token. None of them says anything about a project.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/version", "/openapi.json"})
+
+#: Previews have their own protection, which may be none.
+GUARDED_ELSEWHERE = "/preview/"
+
+#: Pages for people, who have links and cookies instead; the route itself looks at them.
+VIEW_PATHS = "/view/"
 
 #: Names under which clients put credentials into addresses, where every log and proxy keeps them.
 _FORBIDDEN_PARAMETERS = frozenset({"token", "access_token", "api_key", "apikey", "key", "authorization"})
@@ -62,7 +69,7 @@ class BearerToken:
         self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or scope["path"].startswith((GUARDED_ELSEWHERE, VIEW_PATHS)):
             await self._app(scope, receive, send)
             return
         error = self._refusal(scope)
@@ -85,6 +92,8 @@ class BearerToken:
         if len(given) > 1:
             return BadRequest("there are several Authorization headers", code="auth.ambiguous")
         if is_bearer_of(self._token, given[0].encode("latin-1") if given else b""):
+            return None
+        if not given and may_view(scope):
             return None
         if not given:
             return NotAuthenticated(

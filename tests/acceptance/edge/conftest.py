@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -143,6 +143,13 @@ async def place() -> AsyncIterator[Place]:
         yield await open_place(held)
 
 
+@pytest.fixture
+async def impatient() -> AsyncIterator[Place]:
+    """One that waits half a second for servers behind it."""
+    async with AsyncExitStack() as held:
+        yield await open_place(held, answer_seconds=0.5)
+
+
 async def open_place(held: AsyncExitStack, *, answer_seconds: float = SECONDS) -> Place:
     store, upstreams = MemoryStore(), Upstreams()
     held.push_async_callback(upstreams.aclose)
@@ -210,7 +217,7 @@ async def behind() -> AsyncIterator[Callable[[Handler], Awaitable[int]]]:
     async with AsyncExitStack() as held:
 
         async def start(handler: Handler) -> int:
-            runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0)
+            runner = web.ServerRunner(web.Server(cast("Any", handler)), shutdown_timeout=0)
             await runner.setup()
             held.push_async_callback(runner.cleanup)
             listener = socket.create_server(("127.0.0.1", 0))
