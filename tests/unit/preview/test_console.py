@@ -149,7 +149,7 @@ async def test_a_page_can_not_have_a_server_look_up_any_number_of_addresses() ->
 def test_clean_text_is_printable(text: str) -> None:
     done = clean(text, 100)
     assert len(done) <= 100
-    assert all(char.isprintable() or char in "\n\t" or ord(char) > 0xA0 for char in done)
+    assert all(char.isprintable() or char in "\n\t" or ord(char) >= 0xA0 for char in done)
     done.encode()
 
 

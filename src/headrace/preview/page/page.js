@@ -242,8 +242,9 @@
 
   /**
    * To the window around the page, if it is a dashboard of this server:
-   * {source: "headrace-preview", version: 1, type: "console" | "error" | "request", id, page, version_id, …}
-   * console: level, text, stack; error: message, stack, file, line, column; request: method, url, status.
+   * {source: "headrace-preview", version: 1, type: "hello" | "console" | "error" | "request", page, version_id, …}
+   * hello: the page begins. All others have an id. console: level, text, stack; error: message, stack, file, line,
+   * column; request: method, url, status.
    */
   function tell(told) {
     if (window.parent === window) return;
@@ -262,6 +263,10 @@
       if (outer === location.origin) outer = undefined;
     }
     return outer ? config.origins.filter((origin) => origin === outer) : config.origins;
+  }
+
+  function hello() {
+    tell({ type: "hello", page: location.pathname + location.search, version_id: version });
   }
 
   function wake() {
@@ -449,6 +454,8 @@
       return sendXhr.apply(this, given);
     },
   }.send;
+
+  hello();
 
   // ---- New versions ----
 
