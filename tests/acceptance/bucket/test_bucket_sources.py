@@ -119,9 +119,8 @@ async def test_a_name_that_is_no_path_is_refused_by_its_name(
     assert error.message.isprintable()
 
 
+@pytest.mark.parametrize("kind", ["memory", "s3", "azure"], indirect=True)
 async def test_a_file_that_is_a_directory_too_is_refused(kind: Any, fetcher: BucketFetcher, into: Path) -> None:
-    if kind.name == "directory":
-        pytest.xfail("a file system can't hold both")
     error = await refused(fetcher, fill(kind, {"frontend/a": b"1", "frontend/a/b": b"2"}), into)
     assert isinstance(error, InvalidInput)
     assert error.exact_code == "bucket.path_invalid"
@@ -309,9 +308,8 @@ async def test_an_object_that_is_not_there_is_none_and_a_place_without_objects_i
     assert [page async for page in bucket.pages("p/none/") if page] == []
 
 
+@pytest.mark.parametrize("kind", ["directory", "s3", "azure"], indirect=True)
 async def test_a_bucket_that_is_not_there_is_said_to_be_missing(kind: Any, settings: Settings, into: Path) -> None:
-    if kind.name == "memory":
-        pytest.xfail("memory is always there")
     access = kind.access.model_copy(update={"url": f"{kind.access.url}-gone"})
     fetcher = BucketFetcher(settings.model_copy(update={"buckets": {"main": access}}))
     source = BucketSource(url=access.url)
