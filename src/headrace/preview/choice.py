@@ -8,10 +8,11 @@ from headrace.model.preview import PreviewMode
 from headrace.model.project import PreviewSettings
 from headrace.plan.project_files import ProjectFiles
 from headrace.preview.base import Driver
-from headrace.registry import find
+from headrace.registry import find, names
 
-#: The most special first. What none of them can show is shown by cached builds.
-DRIVERS = ("vite", "next", "command")
+#: Takes any project that has a command for development, so the special ones are asked before. What none of them can show is
+#: shown by cached builds.
+LAST = "command"
 
 #: Names of the two ways that need no warm process.
 FILES = "files"
@@ -47,7 +48,7 @@ def choose(plan: BuildPlan, files: ProjectFiles, settings: PreviewSettings) -> C
 
 
 def _drivers() -> Sequence[Driver]:
-    return [find("preview.drivers", name)() for name in DRIVERS]
+    return [find("preview.drivers", name)() for name in sorted(names("preview.drivers"), key=lambda name: name == LAST)]
 
 
 def _because(refusals: Sequence[str]) -> str:
