@@ -17,16 +17,16 @@ async function projectsVite(directory) {
   const entry = createRequire(path.join(directory, 'package.json')).resolve('vite/package.json');
   const module = path.join(path.dirname(entry), 'dist/node/index.js');
   if (!fs.existsSync(module)) throw new Error(`this version of Vite is too old to be kept warm: ${module} is not there`);
-  return import(pathToFileURL(module).href);
+  return { vite: await import(pathToFileURL(module).href), entry: module };
 }
 
 let keeper = null;
 const control = listen(settings.control, (order) => (order.map ? keeper.map(order.map) : keeper.apply(order)));
 await control.ready;
 try {
-  const vite = await projectsVite(process.cwd());
+  const { vite, entry } = await projectsVite(process.cwd());
   const { Keeper } = await import(settings.mode === 'dev' ? './vite_dev.mjs' : './vite_build.mjs');
-  keeper = new Keeper(vite, settings, control.tell);
+  keeper = new Keeper(vite, { ...settings, entry }, control.tell);
   control.tell({ event: 'first', vite: vite.version, ...(await keeper.first()) });
 } catch (error) {
   console.error(error);

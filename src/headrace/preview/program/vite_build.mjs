@@ -5,12 +5,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { errorsOf } from './errors.mjs';
 import { readDirectories, readFiles } from './reads.mjs';
+import { placed } from './styles.mjs';
 
 const PROSE = /(?:\.(?:md|markdown|txt|rst|adoc|log)|(?:^|\/)(?:LICEN[CS]E|README|CHANGELOG|AUTHORS|CODEOWNERS|\.gitignore|\.gitattributes))$/i;
 
 export class Keeper {
   constructor(vite, settings) {
     this.vite = vite;
+    this.entry = settings.entry;
     this.inline = { logLevel: 'warn', clearScreen: false, ...settings.options };
     this.builder = null;
     /** @type {Map<string, string>} file of the output, relative to its directory -> digest */
@@ -57,7 +59,7 @@ export class Keeper {
       return answer;
     } catch (error) {
       this.failed = true;
-      return { ok: false, errors: errorsOf(error), unaffected: false };
+      return { ok: false, errors: placed(errorsOf(error), this.modules, this.entry), unaffected: false };
     }
   }
 
