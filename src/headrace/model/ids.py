@@ -1,6 +1,7 @@
 """Identifiers: a word for the kind, an underscore, a ULID in lower case. They sort by the time they were made."""
 
 import re
+from datetime import UTC, datetime
 from typing import Literal
 
 from ulid import ULID
@@ -26,6 +27,14 @@ def id_after(kind: Kind, previous: str | None) -> str:
     if previous is None or made > previous:
         return made
     return f"{kind}_{str(ULID.from_int(int(ULID.from_str(previous.partition('_')[2].upper())) + 1)).lower()}"
+
+
+def made_at(identifier: str) -> str:
+    """When an id was made, in the form of the model's times: it is part of the id."""
+    milliseconds = ULID.from_str(identifier.partition("_")[2].upper()).milliseconds
+    seconds, rest = divmod(milliseconds, 1000)
+    made = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+    return made.isoformat(timespec="milliseconds")
 
 
 def is_id(text: str) -> bool:

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import orjson
 
 from headrace.errors import StepFailed, found
 from headrace.model.build import Build, BuildOptions
 from headrace.model.event import EVENT, Event
-from headrace.model.ids import new_id
+from headrace.model.ids import made_at, new_id
 from headrace.model.project import Project, slug_from
 from headrace.model.version import DirectorySource, GitSource, place_name
 from headrace.pipeline.request import cancel_build, request_build
@@ -67,13 +66,14 @@ async def project_of(services: Services, source: DirectorySource | GitSource) ->
         if known is not None:
             return known
         name = place_name(source)
+        project_id = new_id("prj")
         project = Project(
-            id=new_id("prj"),
+            id=project_id,
             workspace="default",
             name=name,
             slug=await projects.free_slug(c, slug_from(name)),
             source=source,
-            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            created_at=made_at(project_id),
         )
         await projects.insert(c, project)
         return project

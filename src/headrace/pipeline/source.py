@@ -1,14 +1,13 @@
 """Source: a place where code is becomes a version, an immutable tree in the store."""
 
 import asyncio
-from datetime import UTC, datetime
 
 from headrace.disk import remove_tree
 from headrace.errors import Conflict, InvalidInput, StepFailed, TooLarge, found
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.digest import Digest
 from headrace.model.event import BuildWarning, SourceResolved
-from headrace.model.ids import id_after
+from headrace.model.ids import id_after, made_at
 from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.version import Source, Version, VersionSource
@@ -87,8 +86,9 @@ async def add_version(services: Services, project: Project, fetched: Fetched) ->
         newest = await versions.newest(c, project.id)
         if newest and newest.tree == digest and newest.commit == fetched.commit:
             return newest
+        version_id = id_after("ver", newest.id if newest else None)
         version = Version(
-            id=id_after("ver", newest.id if newest else None),
+            id=version_id,
             project_id=project.id,
             tree=digest,
             parent=newest.id if newest else None,
@@ -98,7 +98,7 @@ async def add_version(services: Services, project: Project, fetched: Fetched) ->
             branch=fetched.branch,
             files=len(tree.files),
             bytes=sum(file.size for file in tree.files),
-            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            created_at=made_at(version_id),
         )
         await versions.insert(c, version)
         return version

@@ -1,4 +1,9 @@
-"""Values to rows and back: fields that are columns of the table, and `rest` for the others."""
+"""
+Values to rows and back: fields that are columns of the table, and `rest` for the others.
+
+Most rows are small and there are many of them, so `rest` holds no field with its default value, and no `created_at` that the
+id says already.
+"""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -9,20 +14,31 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from headrace.model.ids import is_id, made_at
 from headrace.model.value import Value
+from headrace.tree.canonical import plain
 
 V = TypeVar("V", bound=Value)
 
 
 def to_row(table: Table, value: Value) -> dict[str, Any]:
-    given = value.model_dump(mode="json")
-    row = {name: given.pop(name) for name in table.c.keys() if name in given}  # noqa: SIM118 - columns, not their names
-    return {**row, "rest": given}
+    given = value.model_dump(mode="json", include=set(table.c.keys()))
+    rest = {name: field for name, field in plain(value).items() if name not in given}
+    if "created_at" in rest and _from_id(given["id"]) == rest["created_at"]:
+        del rest["created_at"]
+    return {**given, "rest": rest}
 
 
 def from_row(kind: type[V], row: RowMapping) -> V:
     columns = {name: row[name] for name in kind.model_fields if name in row}
+    if "created_at" in kind.model_fields and "created_at" not in row["rest"]:
+        columns["created_at"] = _from_id(row["id"])
     return kind.model_validate({**row["rest"], **columns})
+
+
+def _from_id(identifier: str) -> str | None:
+    # A ULID has 128 bits, its text room for 130.
+    return made_at(identifier) if is_id(identifier) and identifier.partition("_")[2] < "8" else None
 
 
 async def upsert(c: AsyncConnection, table: Table, row: Mapping[str, Any]) -> None:

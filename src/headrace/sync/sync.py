@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from headrace.errors import InvalidInput, NotFound, Unavailable
 from headrace.model.change import Change, FileDelta, Files
 from headrace.model.digest import Digest, digest_of
-from headrace.model.ids import id_after, is_id
+from headrace.model.ids import id_after, is_id, made_at
 from headrace.model.limits import MIB
 from headrace.model.project import Project
 from headrace.model.version import TreeFile, Version
@@ -171,8 +170,9 @@ def _reader(services: Services, sent: Sent) -> Read:
 
 
 def _version(project: Project, change: Change, head: Version | None, after: KnownTree) -> Version:
+    version_id = id_after("ver", head.id if head else None)
     return Version(
-        id=id_after("ver", head.id if head else None),
+        id=version_id,
         project_id=project.id,
         tree=digest_of(after.canonical()),
         parent=head.id if head else None,
@@ -180,7 +180,7 @@ def _version(project: Project, change: Change, head: Version | None, after: Know
         message=change.message,
         files=len(after),
         bytes=after.bytes,
-        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        created_at=made_at(version_id),
     )
 
 

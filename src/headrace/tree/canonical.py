@@ -22,16 +22,21 @@ _NONE = object()
 
 def canonical(value: Value) -> bytes:
     """`type(value).model_validate_json` reads it back."""
-    return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS)
+
+
+def plain(value: Value) -> dict[str, object]:
+    """The same as data, not yet as text."""
+    return {
+        name: _plain(getattr(value, name))
+        for name, default in _fields(type(value))
+        if default is _NONE or getattr(value, name) != default
+    }
 
 
 def _plain(thing: object) -> object:
     if isinstance(thing, Value):
-        return {
-            name: _plain(getattr(thing, name))
-            for name, default in _fields(type(thing))
-            if default is _NONE or getattr(thing, name) != default
-        }
+        return plain(thing)
     if isinstance(thing, Enum):
         return thing.value
     if thing is None or isinstance(thing, str | int | float):

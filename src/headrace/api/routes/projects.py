@@ -1,7 +1,6 @@
 """Projects."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -21,7 +20,7 @@ from headrace.api.requests import NewProject, ProjectChange
 from headrace.api.router import router_of
 from headrace.api.views import BucketView, Page, ProjectView, project_view
 from headrace.errors import Conflict, InvalidInput, found
-from headrace.model.ids import is_id, new_id
+from headrace.model.ids import is_id, made_at, new_id
 from headrace.model.project import Project, ProjectSettings, slug_from
 from headrace.model.version import BucketSource, Source, VersionSource
 from headrace.pipeline.from_git import bucket_of, copied
@@ -189,7 +188,7 @@ async def _insert(services: Services, workspace: str, body: NewProject, project_
             slug=body.slug or await projects.free_slug(c, slug_from(body.name)),
             source=body.source,
             settings=body.settings,
-            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            created_at=made_at(project_id),
         )
         project = with_root(project)
         await projects.insert(c, project)
