@@ -38,7 +38,7 @@ def parse_bucket_url(text: str) -> BucketUrl:
     """Raises InvalidInput (`source.url_invalid`). A slash at the end is allowed and means nothing."""
     scheme, _, rest = text.partition("://")
     name, slash, path = rest.partition("/")
-    parts = tuple(path.removesuffix("/").split("/")) if path.removesuffix("/") else ()
+    parts = tuple(path.removesuffix("/").split("/")) if path else ()
     named = not name and bool(slash) and bool(parts) if scheme == "file" else bool(_NAME.fullmatch(name))
     if scheme not in SCHEMES or not named or len(text) > _MOST:
         raise _invalid("a bucket's URL is s3://bucket/prefix, az://container/prefix, gs://bucket/prefix or file:///dir")

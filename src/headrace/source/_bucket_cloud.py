@@ -10,7 +10,15 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from headrace.errors import BucketDenied, BucketUnreachable, HeadraceError, InvalidInput, NotFound, TooLarge
+from headrace.errors import (
+    BucketDenied,
+    BucketUnreachable,
+    HeadraceError,
+    InvalidInput,
+    InvalidSetting,
+    NotFound,
+    TooLarge,
+)
 from headrace.model.bucket import BucketAccess, BucketUrl, parse_bucket_url
 from headrace.source._bucket import Entry, Moved
 from headrace.tree.paths import shown
@@ -37,10 +45,10 @@ def open_cloud(access: BucketAccess) -> "CloudBucket":
     }
     try:
         return CloudBucket(_store(url, access, client), url)
-    except BaseError:
+    except (BaseError, ValueError):
         # Its own words may quote the secret.
-        said = f"the credential or the endpoint of {url} can't be used"
-        raise BucketDenied(said, hint="the operator should look at HEADRACE_BUCKETS") from None
+        said = f"HEADRACE_BUCKETS: the credential or the endpoint of {url} can't be used"
+        raise InvalidSetting(said, hint="see docs/buckets.md") from None
 
 
 def _store(url: BucketUrl, access: BucketAccess, client: "ClientConfig") -> "ObjectStore":

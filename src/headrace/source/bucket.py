@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -74,29 +73,28 @@ def check_bucket_source(source: BucketSource, settings: Settings) -> None:
 
 
 def open_bucket(access: BucketAccess) -> Bucket:
-    """Raises InvalidSetting where the client of clouds is not installed."""
+    """Reaches nothing. Raises InvalidSetting: the client of clouds is not installed, or refuses what it is given."""
     url = parse_bucket_url(access.url)
     if url.scheme == "file":
         return DirectoryBucket(Path("/", *url.parts))
-    if find_spec("obstore") is None:
+    try:
+        # Not every installation has its client, and not every process needs it.
+        from headrace.source._bucket_cloud import open_cloud  # noqa: PLC0415
+    except ModuleNotFoundError as exc:
         raise InvalidSetting(
             f"HEADRACE_BUCKETS: {url.scheme}:// needs the extra `bucket`", hint="pip install 'headrace[bucket]'"
-        )
-    # Not every installation has it, and not every process needs it.
-    from headrace.source._bucket_cloud import open_cloud  # noqa: PLC0415
-
+        ) from exc
     return open_cloud(access)
 
 
 class BucketFetcher:
-    """One for each process: connections are kept between calls."""
+    """Connections are kept between calls. Raises InvalidSetting when it is made, before anybody needs a bucket."""
 
     kind: ClassVar[str] = "bucket"
 
     def __init__(self, settings: Settings, *, open_bucket: Callable[[BucketAccess], Bucket] = open_bucket) -> None:
         self._settings = settings
-        self._open = open_bucket
-        self._opened: dict[str, Bucket] = {}
+        self._buckets = {access.url: open_bucket(access) for access in settings.buckets.values()}
 
     async def tidy(self) -> None:
         """Nothing is kept."""
@@ -171,10 +169,7 @@ class BucketFetcher:
         if not project_id:
             raise InvalidInput("a bucket holds many projects: which one is meant?", code="source.project_missing")
         place = _place(source, self._settings)
-        bucket = self._opened.get(place.access.url)
-        if bucket is None:
-            bucket = self._opened[place.access.url] = self._open(place.access)
-        return bucket, f"{place.prefix}{project_id}/"
+        return self._buckets[place.access.url], f"{place.prefix}{project_id}/"
 
     async def _list(self, bucket: Bucket, prefix: str) -> Listing:
         most_files, most_bytes = self._settings.upload_files, self._settings.upload_bytes

@@ -231,6 +231,12 @@ def azurite(start_azurite: Callable[..., Peer]) -> Iterator[Peer]:
     peer.kill()
 
 
+@pytest.fixture(scope="session")
+def s3_of() -> Callable[[str], Kind]:
+    """A new bucket of the server at this address."""
+    return Moto
+
+
 @pytest.fixture(params=["memory", "directory", "s3", "azure"])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     """An empty bucket of each kind."""
