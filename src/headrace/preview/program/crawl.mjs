@@ -30,14 +30,17 @@ export class Crawl {
   }
 
   /** The modules that changed, what imports them where that was broken, and whatever they newly import. */
-  async again(modules) {
+  async again(modules, lost) {
     const urls = new Set([...this.broken.keys()].filter((url) => url !== '/'));
-    for (const module of modules) {
-      if (module.url) urls.add(module.url);
-      // A file that went away breaks those that import it.
-      for (const importer of module.importers ?? []) if (!importer.transformResult && importer.url) urls.add(importer.url);
+    for (const module of modules) if (module.url) urls.add(module.url);
+    // A file that went away breaks those that import it.
+    const orphans = [...lost].flatMap((module) => [...(module.importers ?? [])]);
+    for (const module of orphans) {
+      this.graph.invalidateModule(module);
+      urls.add(module.url);
     }
-    for (const url of urls) this.broken.delete(url);
+    for (const module of lost) urls.delete(module.url);
+    this.broken = new Map([...this.broken].filter(([url]) => url === '/'));
     await this.#walk([...urls]);
     const page = this.broken.has('/') ? await this.#document() : [];
     return [...page, ...this.#all()];

@@ -34,12 +34,17 @@ export class Orders {
     this.server = server;
     this.known = new Map();
     this.turn = Promise.resolve();
+    this.restarting = false;
+    /** Why the configuration as it is now was not taken: the server still runs with the one before. */
+    this.refused = [];
     this.#stand();
   }
 
   // Between the watcher and its listeners. A restart of the server within the process makes a new watcher.
   #stand() {
     const { watcher } = this.server;
+    if (watcher === this.watcher) return;
+    this.watcher = watcher;
     this.emit = watcher.emit.bind(watcher);
     watcher.emit = (event, ...rest) => this.#native(event, rest);
   }
@@ -48,10 +53,7 @@ export class Orders {
   async announce(written, removed, within) {
     const turn = this.turn.then(async () => {
       const before = new Map(this.known);
-      if ([...written, ...removed].some((file) => this.#isConfiguration(file))) {
-        await this.server.restart();
-        this.#stand();
-      }
+      if ([...written, ...removed].some((file) => this.#isConfiguration(file))) await this.#restart();
       // All files are out of date before the first update is sent: a browser that follows it gets none of the old ones.
       this.#invalidate([...written, ...removed]);
       for (const file of written) this.known.set(file, stateOf(file));
@@ -61,6 +63,17 @@ export class Orders {
     });
     this.turn = turn.catch(() => {});
     return turn;
+  }
+
+  async #restart() {
+    this.restarting = true;
+    this.refused = [];
+    try {
+      await this.server.restart();
+    } finally {
+      this.restarting = false;
+      this.#stand();
+    }
   }
 
   #isConfiguration(file) {

@@ -43,15 +43,16 @@ export class Keeper {
     const sent = this.sent;
     const { environments } = this.server;
     try {
-      const affected = this.crawl.modulesOf([...files, ...gone]);
+      const affected = this.crawl.modulesOf(files);
+      const lost = this.crawl.modulesOf(gone);
       const errors = await this.#errors(async () => {
         await this.orders.announce(files, gone, HANDLED_WITHIN);
         for (const module of this.crawl.modulesOf(files)) affected.add(module);
-        return this.crawl.again(affected);
+        return this.crawl.again(affected, lost);
       });
       // A server that restarted has new channels.
       if (environments !== this.server.environments) this.#countMessages();
-      const quiet = !errors.length && !wasBroken && !affected.size && sent === this.sent;
+      const quiet = !errors.length && !wasBroken && !affected.size && !lost.size && sent === this.sent;
       return { ok: !errors.length, errors, unaffected: quiet && ![...files, ...gone].some((file) => this.#isServedAsItIs(file)) };
     } finally {
       this.listening = true;
@@ -73,7 +74,7 @@ export class Keeper {
     } catch (error) {
       found = errorsOf(error);
     }
-    const logged = this.logged.flatMap(errorsOf);
+    const logged = [...(this.orders?.refused ?? []), ...this.logged].flatMap(errorsOf);
     const known = new Set(found.map((one) => `${one.file}:${one.line}:${one.message}`));
     return [...found, ...logged.filter((one) => !known.has(`${one.file}:${one.line}:${one.message}`) && one.file)];
   }
@@ -84,9 +85,10 @@ export class Keeper {
     const { error } = logger;
     logger.error = (message, options) => {
       error(message, options);
-      const thrown = options?.error ?? (/failed to load config|restart failed/.test(message) ? new Error(message) : null);
-      if (!thrown) return;
-      if (keeper.listening) keeper.tell({ event: 'error', errors: errorsOf(thrown) });
+      const thrown = options?.error;
+      if (keeper.orders?.restarting) keeper.orders.refused.push(thrown ?? new Error(message));
+      else if (!thrown) return;
+      else if (keeper.listening) keeper.tell({ event: 'error', errors: errorsOf(thrown) });
       else keeper.logged.push(thrown);
     };
     return {

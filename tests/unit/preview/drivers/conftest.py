@@ -105,7 +105,6 @@ class Running:
             (self.project / path).unlink()
         return await asyncio.wait_for(self.builder.apply(Change(tuple(files), tuple(removed))), 60)
 
-
     async def reset(self) -> None:
         """The files as they were at first; whatever was broken is whole again."""
         now = _sources(self.project)

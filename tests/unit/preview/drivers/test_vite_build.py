@@ -71,7 +71,9 @@ async def test_after_many_edits_the_output_is_what_a_build_makes(running: Runnin
     await running.write({"public/new.txt": "new"}, ["public/favicon.svg"])
     await running.edit("src/App.css", "font-size: 16px", "font-size: 17px")
     warm_output = output(running.project / "dist")
-    subprocess.run(["node_modules/.bin/vite", "build", "--outDir", "fresh"], cwd=running.project, check=True, capture_output=True)
+    subprocess.run(
+        ["node_modules/.bin/vite", "build", "--outDir", "fresh"], cwd=running.project, check=True, capture_output=True
+    )
     assert output(running.project / "fresh") == warm_output
 
 
@@ -110,7 +112,9 @@ async def test_a_file_without_effect_is_answered_without_a_build(running: Runnin
 
 
 async def test_prose_that_is_imported_has_an_effect(running: Running) -> None:
-    await running.write({"notes/a.md": "one.", APP: "import a from '../notes/a.md?raw';\nconsole.log(a);\n" + running.text(APP)})
+    await running.write(
+        {"notes/a.md": "one.", APP: "import a from '../notes/a.md?raw';\nconsole.log(a);\n" + running.text(APP)}
+    )
     assert (await running.write({"notes/a.md": "two."})).output_changed
     assert "two." in served(running, ".js")
 
@@ -141,7 +145,11 @@ async def test_public_files_and_the_page_itself_follow(running: Running) -> None
 async def test_the_configuration_is_taken_up_by_the_running_program(running: Running) -> None:
     await running.write({APP: "console.log(__WORD__);\n" + running.text(APP)})
     config = running.text("vite.config.ts")
-    assert (await running.write({"vite.config.ts": config.replace("plugins", "define: { __WORD__: '\"defined.\"' }, plugins")})).ok
+    assert (
+        await running.write(
+            {"vite.config.ts": config.replace("plugins", "define: { __WORD__: '\"defined.\"' }, plugins")}
+        )
+    ).ok
     assert "defined." in served(running, ".js")
     broken = await running.write({"vite.config.ts": "export default {{"})
     assert (broken.ok, broken.diagnostics[0].file) == (False, "vite.config.ts")

@@ -125,7 +125,9 @@ async def test_what_nothing_uses_is_answered_at_once(running: Running) -> None:
 async def test_the_configuration_is_taken_up_by_the_running_server(running: Running) -> None:
     await running.write({APP: "console.log(__WORD__);\n" + running.text(APP)})
     config = running.text("vite.config.ts")
-    changed = config.replace("plugins", "define: { __WORD__: '\"defined.\"' }, server: { https: {}, hmr: { clientPort: 9 } }, plugins")
+    changed = config.replace(
+        "plugins", "define: { __WORD__: '\"defined.\"' }, server: { https: {}, hmr: { clientPort: 9 } }, plugins"
+    )
     assert (await running.write({"vite.config.ts": changed})).ok
     assert (await running.edit(APP, "Get started", "Later")).ok
     assert "defined." in (await module(running, "@vite/client")).text + (await module(running, "@vite/env")).text
