@@ -1,5 +1,6 @@
 """The page that shows a preview to people: in a frame, with its status, its console and its errors."""
 
+import re
 import time
 from functools import cache
 from hashlib import sha256
@@ -26,6 +27,7 @@ _POLICY = (
 )
 #: Events of before that the page shows.
 _HISTORY = 500
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
 _KINDS = {"view.js": "text/javascript", "view.css": "text/css"}
 
 
@@ -70,9 +72,7 @@ async def view_preview(
         "after": str(max(0, last - _HISTORY)),
         "last": str(last),
     }
-    page = _part("view.html").decode()
-    for name, value in values.items():
-        page = page.replace("{{" + name + "}}", escape(value))
+    page = _PLACE.sub(lambda place: escape(values[place[1]]), _part("view.html").decode())
     return _page(200, page, _POLICY + origin)
 
 
@@ -98,7 +98,7 @@ def _small(status: int, title: str, text: str, head: str | None = None) -> Respo
     refresh = f'<meta http-equiv="refresh" content="{head}">' if head else ""
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'{refresh}<title>{title}</title><link rel="stylesheet" href="/view/assets/view.css"></head>'
+        f'{refresh}<title>{title}</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/view/assets/view.css"></head>'
         f'<body class="small"><h1>{title}</h1><p>{text}</p></body></html>'
     )
     return _page(status, page, _POLICY + "'none'")
