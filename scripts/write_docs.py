@@ -90,6 +90,7 @@ _MADE_HERE = {
     "data_dir": "`$XDG_DATA_HOME/headrace`, or `~/.local/share/headrace`",
     "cpus": "all of the machine",
     "ca_file": "`$SSL_CERT_FILE`, or the system's",
+    "preview_memory_bytes": "half of the machine's",
 }
 
 
