@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import NoReturn
 
 from headrace.cli.client import Client
+from headrace.cli.exit_status import OUR_FAULT
 from headrace.cli.local_files import LocalFiles
 from headrace.cli.output import note
 from headrace.cli.preview_events import Follower
@@ -54,6 +55,8 @@ class Keeper:
         self._project = project
         self._met = False
         self._shown = False
+        #: What was said last of an error; it is said once, however often it is tried again.
+        self._trouble = ""
 
     def run(self, *, on_saved: Callable[[Collection[str]], None], on_first: Callable[[], None]) -> NoReturn:
         """`on_saved` is told the paths of each burst before they are sent, `on_first` that the first state was shown."""
@@ -66,6 +69,7 @@ class Keeper:
                     continue
                 on_saved(self._local.files if touched is None else touched)
                 self._in_step()
+                self._trouble = ""
                 if not self._shown:
                     self._shown = True
                     on_first()
@@ -114,6 +118,7 @@ class Keeper:
                 self._words.remark("there is no file yet; the first one that is saved makes the page")
                 return
             state = settled(self._sender.client, self._project, self._sender.version, _FIRST_SECONDS)
+            self._sender.made.add(self._sender.version)
             self._words.state(state, time.monotonic() - began)
         finally:
             self._follower.sent(self._sender.made)
@@ -130,10 +135,11 @@ class Keeper:
             self._sender.forget()
             self._met = False
             return None
-        self._words.remark(f"{exc.message} [{exc.exact_code}]", code=exc.exact_code)
-        if exc.hint:
-            self._words.say(f"  → {exc.hint}")
-        if exc.retryable or isinstance(exc, Conflict):
+        text = f"{exc.message} [{exc.exact_code}]" + (f"\n  → {exc.hint}" if exc.hint else "")
+        if text != self._trouble:
+            self._trouble = text
+            self._words.remark(text, code=exc.exact_code)
+        if exc.retryable or isinstance(exc, Conflict) or exc.exit_status == OUR_FAULT:
             time.sleep(_PAUSE)
             return None
         return self._watcher.wait()

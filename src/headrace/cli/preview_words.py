@@ -178,8 +178,7 @@ def _message(answer: Any) -> str:
 def _event_text(event: object) -> str | None:
     match event:
         case PreviewStarted():
-            why = f", {plain(event.why)}" if event.why else ""
-            return _dim(f"· starting {plain(event.driver)} (mode {event.mode}{why})")
+            return _dim(f"· starting {plain(event.why or event.driver)}")
         case PreviewReady():
             return f"{_green('✓')} {_green('ready')}: {event.version_id}"
         case PreviewAsleep():

@@ -68,17 +68,22 @@ class Sender:
         changed = self._pending()
         if not changed:
             return False
-        began = time.monotonic()
+        try:
+            self._bring(changed, time.monotonic(), seconds)
+        finally:
+            # Also at Ctrl-C: what was sent must not look like somebody else's change the next time.
+            self._agreement.keep(self._kept)
+        return True
+
+    def _bring(self, changed: Mapping[str, LocalFile | None], began: float, seconds: float) -> None:
         size = sum(file.size for file in changed.values() if file)
         if (size > PART_BYTES or len(changed) > PART_FILES) and not self._agreement.ahead:
             self._upload(changed, began, seconds)
-        else:
-            parts = list(self._parts(changed))
-            for number, part in enumerate(parts, start=1):
-                # Only the last one makes the directory's state whole.
-                self._send(part, began, seconds if number == len(parts) else None)
-        self._agreement.keep(self._kept)
-        return True
+            return
+        parts = list(self._parts(changed))
+        for number, part in enumerate(parts, start=1):
+            # Only the last one makes the directory's state whole.
+            self._send(part, began, seconds if number == len(parts) else None)
 
     def _pending(self) -> dict[str, LocalFile | None]:
         found = self._agreement.pending(self.local.files)
