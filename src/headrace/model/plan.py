@@ -123,6 +123,8 @@ class BuildPlan(Value):
     tools: tuple[Tool, ...] = ()
     install: Install | None = None
     build: PlannedCommand | None = None
+    #: The project's development server, for previews. It has no part in what a build makes.
+    dev: PlannedCommand | None = None
     #: Where the build leaves its result, relative to the root of the version.
     output: str
     #: Other directories to look at when `output` isn't there.

@@ -11,6 +11,7 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
 from headrace.plan.limits import PlanLimits
+from headrace.plan.nothing import refuse_server
 from headrace.plan.planner import make_plan
 from headrace.plan.project_files import DirectoryFiles
 from headrace.settings import Settings
@@ -45,6 +46,7 @@ async def plan_build(ctx: Context, version: Version) -> Planned:
                     message=f"{ignored.source}: {ignored.setting} is ignored: {ignored.why}",
                 )
             )
+        refuse_server(plan)
         step.summary = ", ".join([plan.framework, *tools])
         return planned
 

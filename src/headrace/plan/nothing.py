@@ -2,6 +2,7 @@
 
 from headrace.errors import StepFailed
 from headrace.model.diagnostic import FailureReason
+from headrace.model.plan import BuildPlan
 from headrace.plan.project_view import ProjectView, joined
 from headrace.plan.refusal import refusal
 
@@ -39,6 +40,29 @@ def nothing_to_build(view: ProjectView, wish: str | None = None) -> StepFailed:
     else:
         hint = 'add an index.html, or write [build] command = "…" and output = "…" in headrace.toml'
     return refusal(FailureReason.NOTHING_TO_BUILD, message, hint=hint)
+
+
+#: What to write so that a framework makes files.
+_AS_FILES = {
+    "next": "output: 'export' in next.config",
+    "astro": "output: 'static' in astro.config",
+    "nuxt": '"build": "nuxt generate" in package.json',
+    "sveltekit": "@sveltejs/adapter-static in svelte.config",
+    "react-router": "ssr: false in react-router.config",
+}
+
+
+def refuse_server(plan: BuildPlan) -> None:
+    """Raises StepFailed for a plan whose result would have to run to answer. Its preview can be shown all the same."""
+    if plan.kind != "server":
+        return
+    files = _AS_FILES.get(plan.framework)
+    hint = "see its preview, which runs its development server"
+    raise refusal(
+        FailureReason.UNSUPPORTED,
+        f"this {plan.framework} project needs a server to answer, and only files can be deployed yet",
+        hint=f"to deploy it as files, set {files}; or {hint}" if files else hint,
+    )
 
 
 def _found(view: ProjectView) -> str:

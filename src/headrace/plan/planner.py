@@ -40,6 +40,7 @@ class _Parts:
     node: NodeChoice
     install: InstallChoice
     build: PlannedCommand
+    dev: PlannedCommand | None
     choices: tuple[Choice, ...]
     ignored: tuple[Ignored, ...]
 
@@ -64,11 +65,14 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
     output, output_choice = _output(detected, project_file)
     return BuildPlan(
         framework=detected.framework,
+        # Whoever names the directory of the result knows that there is one.
+        kind="static" if project_file.build.output is not None else detected.kind,
         root=root,
         package_manager=parts.manager.name if parts else None,
         tools=parts.tools if parts else (),
         install=parts.install.install if parts else None,
         build=parts.build if parts else None,
+        dev=parts.dev if parts else None,
         output=joined(root, output),
         output_candidates=_candidates(root, output, detected, project_file),
         routing=routing,
@@ -153,16 +157,13 @@ def _parts(
         limits.of_install(), seconds=lower.install_seconds, memory=lower.memory_bytes, cpus=lower.cpus
     )
     install = choose_install(workspace, manager, project_file, install_limits)
+    in_workspace = workspace.root != view.root or bool(install.members)
     expected: dict[str, str] = {}
     if own is not None:
         argv, choice = own
     else:
         argv, expected, choice = script_command(
-            view,
-            manager,
-            script,
-            in_workspace=workspace.root != view.root or bool(install.members),
-            node_version=node.version,
+            view, manager, script, in_workspace=in_workspace, node_version=node.version
         )
         argv = after_lifecycle(argv, install.needs, manager) if not workspace.root and not view.root else argv
     network, refused = build_network(project_file.build.network, settings.build_network, limits)
@@ -173,6 +174,7 @@ def _parts(
         network=network,
         limits=lowered(limits.of_build(), seconds=lower.build_seconds, memory=lower.memory_bytes, cpus=lower.cpus),
     )
+    dev = _dev(view, manager, build, in_workspace=in_workspace, node_version=node.version)
     ignored = (*node.ignored, *manager.ignored, *_network_ignored(project_file, limits, refused=refused))
     network_choice = Choice(
         subject="network of the build",
@@ -181,7 +183,20 @@ def _parts(
         source=f"{project_file.path} build.network" if project_file.build.network else "the project's settings",
     )
     choices = (*manager.choices[:1], node.choice, *manager.choices[1:], *install.choices, choice, network_choice)
-    return _Parts(manager, node, install, build, choices, ignored)
+    return _Parts(manager, node, install, build, dev, choices, ignored)
+
+
+def _dev(
+    view: ProjectView, manager: ManagerChoice, build: PlannedCommand, *, in_workspace: bool, node_version: str
+) -> PlannedCommand | None:
+    """The development server's command: the first script that is usually one."""
+    scripts = view.manifest.scripts if view.manifest else {}
+    name = next((name for name in ("dev", "develop", "serve", "start") if scripts.get(name, "").strip()), None)
+    if name is None:
+        return None
+    argv, expected, _ = script_command(view, manager, name, in_workspace=in_workspace, node_version=node_version)
+    own = {key: value for key, value in build.env.items() if not key.startswith("npm_") and key != "NODE_ENV"}
+    return build.but(argv=argv, env={**expected, **own})
 
 
 def _network_ignored(project_file: ProjectFile, limits: PlanLimits, *, refused: bool) -> tuple[Ignored, ...]:

@@ -1,6 +1,6 @@
 """The contract of detectors: each recognises one framework."""
 
-from typing import ClassVar, Protocol
+from typing import Literal, Protocol
 
 from headrace.model.plan import Choice
 from headrace.model.value import Value
@@ -11,6 +11,8 @@ class Detected(Value):
     """What a detector found. Paths are relative to the project's root."""
 
     framework: str
+    #: Whether what it builds are files, or a program that has to run to answer.
+    kind: Literal["static", "server"] = "static"
     #: How it was recognised, in words, and the file that shows it.
     why: str
     source: str
@@ -33,6 +35,7 @@ class Detected(Value):
 class Detector(Protocol):
     """Recognises one framework by a project's files, without running anything. The first one that answers decides."""
 
-    framework: ClassVar[str]
+    @property
+    def framework(self) -> str: ...
 
     def detect(self, view: ProjectView) -> Detected | None: ...

@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -175,12 +175,12 @@ class Installed:
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
     kept = os.environ.get("TEST_PROVISIONS")
     place = Path(kept) if kept else tmp_path_factory.getbasetemp().parent / "provisions"
-    yield Installed(place / "examples")
+    return Installed(place / "examples")
 
 
 @pytest.fixture
