@@ -1,7 +1,7 @@
 """Versions of projects."""
 
+from sqlalchemy import func, literal, select
 from sqlalchemy import insert as sql_insert
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headrace.model.digest import Digest
@@ -12,6 +12,17 @@ from headrace.records.tables import projects, versions
 
 async def insert(c: AsyncConnection, version: Version) -> None:
     await c.execute(sql_insert(versions).values(to_row(versions, version)))
+
+
+async def insert_next(c: AsyncConnection, version: Version) -> bool:
+    """Insert a version whose parent is the project's newest one. False, and nothing, when that has changed, or the project is gone."""
+    row = to_row(versions, version)
+    newest_id = select(func.max(versions.c.id)).where(versions.c.project_id == version.project_id).scalar_subquery()
+    values = select(*(literal(value, versions.c[name].type) for name, value in row.items())).where(
+        newest_id.is_(None) if version.parent is None else newest_id == version.parent,
+        select(projects.c.id).where(projects.c.id == version.project_id).exists(),
+    )
+    return (await c.execute(sql_insert(versions).from_select(list(row), values))).rowcount == 1
 
 
 async def get(c: AsyncConnection, version_id: str, *, workspace: str | None = None) -> Version | None:

@@ -1,6 +1,6 @@
 """A tree that is kept in memory to be changed in a few places: no file of it is looked at that a change does not name."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -16,12 +16,12 @@ class KnownTree:
     """Immutable. `changed` makes another one, which shares what is the same."""
 
     def __init__(
-        self, files: Mapping[str, TreeFile], paths: Sequence[str], parts: Mapping[str, bytes], size: int, links: int
+        self, files: Mapping[str, TreeFile], paths: Sequence[str], parts: Sequence[bytes], size: int, links: int
     ) -> None:
         self._files = files
         #: Sorted, like the files of a tree.
         self.paths = paths
-        #: Path -> the file's part of the canonical form: making 5,000 of them for one that changed would be most of a sync's time.
+        #: Of each path the file's canonical form: making 5,000 of them for one that changed would be most of a sync's time.
         self._parts = parts
         self.bytes = size
         self._links = links
@@ -29,13 +29,13 @@ class KnownTree:
     @classmethod
     def of(cls, tree: Tree) -> Self:
         files = {file.path: file for file in tree.files}
-        parts = {file.path: canonical(file) for file in tree.files}
+        parts = [canonical(file) for file in tree.files]
         size, links = sum(file.size for file in tree.files), sum(file.link is not None for file in tree.files)
         return cls(files, [file.path for file in tree.files], parts, size, links)
 
     @classmethod
     def empty(cls) -> Self:
-        return cls({}, [], {}, 0, 0)
+        return cls({}, [], [], 0, 0)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -67,32 +67,36 @@ class KnownTree:
         return None
 
     def changed(self, new: Files) -> Self:
-        files, parts = {**self._files}, {**self._parts}
+        files, paths, parts = {**self._files}, [*self.paths], [*self._parts]
         size, links = self.bytes, self._links
         for path, file in new.items():
             old = files.pop(path, None)
-            parts.pop(path, None)
             if old is not None:
                 size, links = size - old.size, links - (old.link is not None)
             if file is not None:
-                files[path], parts[path] = file, canonical(file)
+                files[path] = file
                 size, links = size + file.size, links + (file.link is not None)
-        return type(self)(files, self._paths_after(files, new), parts, size, links)
-
-    def _paths_after(self, files: Mapping[str, TreeFile], new: Files) -> Sequence[str]:
-        moved = [path for path in new if (path in files) != (path in self._files)]
-        if not moved:
-            return self.paths
-        if len(moved) > _FEW:
-            return sorted(files)
-        paths = [*self.paths]
-        for path in moved:
-            if path in files:
-                insort(paths, path)
-            else:
-                del paths[bisect_left(paths, path)]
-        return paths
+            if len(new) <= _FEW:
+                _put(paths, parts, path, file)
+        if len(new) > _FEW:
+            paths = sorted(files)
+            known = dict(zip(self.paths, self._parts, strict=True))
+            parts = [known[path] if path not in new else canonical(files[path]) for path in paths]
+        return type(self)(files, paths, parts, size, links)
 
     def canonical(self) -> bytes:
         """What `headrace.tree.canonical` makes of the tree."""
-        return b'{"files":[' + b",".join([self._parts[path] for path in self.paths]) + b"]}"
+        return b'{"files":[' + b",".join(self._parts) + b"]}"
+
+
+def _put(paths: list[str], parts: list[bytes], path: str, file: TreeFile | None) -> None:
+    at = bisect_left(paths, path)
+    there = at < len(paths) and paths[at] == path
+    if file is None:
+        if there:
+            del paths[at], parts[at]
+    elif there:
+        parts[at] = canonical(file)
+    else:
+        paths.insert(at, path)
+        parts.insert(at, canonical(file))

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from weakref import WeakValueDictionary
 
 from headrace.model.digest import Digest
+from headrace.model.version import Version
 from headrace.store.base import Store
 from headrace.sync.known_tree import KnownTree
 from headrace.tree import load_tree
@@ -12,6 +13,7 @@ from headrace.tree import load_tree
 #: About 60 MB at most.
 _FILES = 50_000
 _TREES = 1024
+_HEADS = 4096
 #: A tree made from one that is known shares its files with it, and has only lists of its own.
 _SHARED = 8
 
@@ -27,6 +29,7 @@ class RecentTrees:
         self._held = 0
         #: With what each weighs, in files.
         self._known: OrderedDict[Digest, tuple[KnownTree, int]] = OrderedDict()
+        self._heads: OrderedDict[str, Version] = OrderedDict()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, project_id: str) -> asyncio.Lock:
@@ -35,6 +38,10 @@ class RecentTrees:
         if lock is None:
             lock = self._turns[project_id] = asyncio.Lock()
         return lock
+
+    def head(self, project_id: str) -> Version | None:
+        """The newest version of the project that a sync of this process has made. Another process may have made one since."""
+        return self._heads.get(project_id)
 
     async def get(self, digest: Digest) -> KnownTree:
         """Raises NotFound or CorruptBlob."""
@@ -46,9 +53,16 @@ class RecentTrees:
         self._keep(digest, tree, len(tree))
         return tree
 
-    def remember(self, digest: Digest, tree: KnownTree) -> None:
-        """Keep a tree that was made from one of these."""
-        self._keep(digest, tree, len(tree) // _SHARED)
+    def remember(self, version: Version, tree: KnownTree) -> None:
+        """Keep a new version with its tree, which was made from one of these."""
+        self._keep(version.tree, tree, len(tree) // _SHARED)
+        self._heads[version.project_id] = version
+        self._heads.move_to_end(version.project_id)
+        if len(self._heads) > _HEADS:
+            self._heads.popitem(last=False)
+
+    def forget_head(self, project_id: str) -> None:
+        self._heads.pop(project_id, None)
 
     def _keep(self, digest: Digest, tree: KnownTree, weight: int) -> None:
         self._forget(digest)

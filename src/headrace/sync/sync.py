@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.errors import InvalidInput, NotFound, Unavailable
+from headrace.errors import HeadraceError, InvalidInput, Unavailable, found
 from headrace.model.change import Change, FileDelta, Files
 from headrace.model.digest import Digest, digest_of
 from headrace.model.ids import id_after, is_id, made_at
@@ -45,6 +45,8 @@ class _Prepared:
     before: KnownTree
     new: Files
     after: KnownTree
+    #: `after`, as it is stored.
+    canonical: bytes
     contents: Mapping[Digest, bytes]
 
 
@@ -65,25 +67,39 @@ async def sync_files(
     """
     limits = SyncLimits.of(services.settings)
     async with recent.turn(project.id):
+        # What this process made last is taken for the newest; storing finds out when it is not.
+        head, certain = recent.head(project.id), False
         for _ in range(_TRIES):
-            head = await _newest(services, project)
-            base = await _base_version(services, project, change, head)
-            prepared = await _prepare(services, recent, project, change, base, head, limits)
-            merged = base is not head
-            if not prepared.new:
-                return Synced(head, merged=merged)
-            version = _version(project, change, head, prepared.after)
-            if early is not None:
-                early(version.id, await _written(services, prepared), _removed(prepared))
-            if await _store(services, head, version, prepared):
-                recent.remember(version.tree, prepared.after)
-                return Synced(version, _deltas(prepared.before, prepared.new), merged)
+            if head is None:
+                head, certain = await _newest(services, project), True
+            try:
+                base = await _base_version(services, project, change, head)
+                prepared = await _prepare(services, recent, project, change, base, head, limits)
+            except HeadraceError:
+                if certain:
+                    raise
+            else:
+                merged = base is not head
+                if prepared.new:
+                    version = _version(project, change, head, prepared)
+                    if early is not None:
+                        early(version.id, await _written(services, prepared), _removed(prepared))
+                    if await _store(services, head, version, prepared):
+                        recent.remember(version, prepared.after)
+                        return Synced(version, _deltas(prepared.before, prepared.new), merged)
+                elif certain:
+                    return Synced(head, merged=merged)
+            recent.forget_head(project.id)
+            head = None
     raise Unavailable("others change this project all the time", code="version.busy", hint="try again")
 
 
 async def _newest(services: Services, project: Project) -> Version | None:
     async with services.db.read() as c:
-        return await versions.newest(c, project.id)
+        newest = await versions.newest(c, project.id)
+        if newest is None:
+            found(await projects.get(c, project.id), project.id)
+    return newest
 
 
 async def _base_version(services: Services, project: Project, change: Change, head: Version | None) -> Version | None:
@@ -131,7 +147,7 @@ async def _prepare(
     check_result(ours, after, limits)
     wanted = {file.digest for file in combined.new.values() if file is not None}
     contents = {digest: data for digest, data in {**sent.contents, **combined.made}.items() if digest in wanted}
-    return _Prepared(ours, combined.new, after, contents)
+    return _Prepared(ours, combined.new, after, after.canonical(), contents)
 
 
 async def _known_digests(
@@ -169,17 +185,17 @@ def _reader(services: Services, sent: Sent) -> Read:
     return read
 
 
-def _version(project: Project, change: Change, head: Version | None, after: KnownTree) -> Version:
+def _version(project: Project, change: Change, head: Version | None, prepared: _Prepared) -> Version:
     version_id = id_after("ver", head.id if head else None)
     return Version(
         id=version_id,
         project_id=project.id,
-        tree=digest_of(after.canonical()),
+        tree=digest_of(prepared.canonical),
         parent=head.id if head else None,
         author=change.author,
         message=change.message,
-        files=len(after),
-        bytes=after.bytes,
+        files=len(prepared.after),
+        bytes=prepared.after.bytes,
         created_at=made_at(version_id),
     )
 
@@ -202,16 +218,10 @@ async def _store(services: Services, head: Version | None, version: Version, pre
     before = {file.digest: prepared.before.get(path) for path, file in prepared.new.items() if file is not None}
     likes = [old.digest if (old := before[digest]) else None for digest in prepared.contents]
     await services.store.put_many(
-        [*prepared.contents.values(), prepared.after.canonical()], likes=[*likes, head.tree if head else None]
+        [*prepared.contents.values(), prepared.canonical], likes=[*likes, head.tree if head else None]
     )
     async with services.db.write() as c:
-        newest = await versions.newest(c, version.project_id)
-        if (newest.id if newest else None) != (head.id if head else None):
-            return False
-        if head is None and await projects.get(c, version.project_id) is None:
-            raise NotFound(f"{version.project_id} does not exist")
-        await versions.insert(c, version)
-    return True
+        return await versions.insert_next(c, version)
 
 
 def _deltas(before: KnownTree, new: Files) -> tuple[FileDelta, ...]:

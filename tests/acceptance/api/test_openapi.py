@@ -23,7 +23,16 @@ IDS = {
 }
 
 #: Rules beyond JSON Schema decide about their bodies: reserved names, the operator's limits, what an archive holds.
-SEMANTIC = ("create_project", "change_project", "upload", "ask_for_build", "ask_for_config_build", "build_events")
+SEMANTIC = (
+    "create_project",
+    "change_project",
+    "upload",
+    "ask_for_build",
+    "ask_for_config_build",
+    "build_events",
+    "sync",
+    "sync_project",
+)
 
 ACCEPTANCE: list[Any] = [positive_data_acceptance]
 
