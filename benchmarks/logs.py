@@ -83,6 +83,7 @@ def to_log(lines: int, directory: Path) -> Span:
     """What a supervisor does: chunks in, counted, capped and escaped, and appended as records as they come."""
     from headrace.eventfile import EventFile
     from headrace.executor._output import Output, now
+    from headrace.loglines import of_build
 
     file = EventFile(directory / f"{BUILD}.ndjson")
     output = Output(file, of_build(BUILD, "build"), log_bytes=2**40)

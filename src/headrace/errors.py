@@ -177,6 +177,14 @@ class ExecutorUnavailable(Unavailable):
     retryable = False
 
 
+class SandboxBlocked(HeadraceError):
+    """What a sandbox's commands have put in its working directory is in the way of a file."""
+
+    code = "sandbox.blocked"
+    http_status = 409
+    exit_status = 1
+
+
 class ToolUnavailable(Unavailable):
     """A tool chain could not be fetched."""
 

@@ -5,11 +5,13 @@ Standard library only: a supervisor imports this without the rest of Headrace. E
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 CLONE_NEWNS = 0x00020000
@@ -146,9 +148,55 @@ def new_mount(kind: str, options: Sequence[tuple[str, str | None]], attributes: 
 
 
 def open_beneath(directory: int, path: str, flags: int, *, resolve: int = RESOLVE_BENEATH) -> int:
-    """Open `path` below `directory`; the kernel refuses whatever would leave it."""
+    """Open `path` below `directory`; the kernel refuses whatever would leave it. What this makes has mode 0."""
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve | RESOLVE_NO_MAGICLINKS)
     return _check(_syscall(_SYS_OPENAT2, directory, os.fsencode(path), how, len(how)), path)
+
+
+def socket_in_network(namespace: int) -> socket.socket:
+    """
+    A TCP socket of another network namespace. The calling thread goes there for it and comes back; where it can't come back,
+    the process ends, because it would speak for somebody else from then on.
+    """
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            enter_namespace(namespace, CLONE_NEWNET)
+            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        finally:
+            try:
+                enter_namespace(home, CLONE_NEWNET)
+            except BaseException:
+                os.abort()
+    finally:
+        os.close(home)
+
+
+@contextmanager
+def file_rights_of(user: int, group: int) -> Iterator[None]:
+    """
+    What the calling thread does with files meanwhile is done as if by this user: what it makes is theirs, and it may do
+    what they may. A change that can't be taken back ends the process.
+    """
+    ours = os.geteuid(), os.getegid()
+    try:
+        # The group first: the user may be one that may not change it.
+        _set_file_ids(user, group)
+        yield
+    finally:
+        try:
+            _set_file_ids(*ours)
+        except BaseException:
+            os.abort()
+
+
+def _set_file_ids(user: int, group: int) -> None:
+    # Both return what was, never an error: asking with an id that can't be is how to find out.
+    _libc.setfsgid(ctypes.c_uint(group))
+    _libc.setfsuid(ctypes.c_uint(user))
+    nobody = ctypes.c_uint(0xFFFFFFFF)
+    if (_libc.setfsgid(nobody), _libc.setfsuid(nobody)) != (group, user):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), "setfsuid")
 
 
 class NewUserNamespace:

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 #: A longer line is cut in pieces of at most this many bytes, with `eol` false in all but the last.
 LINE = 64 * 1024
@@ -24,6 +24,21 @@ _ESCAPED = {code: b"\\u%04x" % code for code in range(32) if code != 0x0A} | {
 }
 _CONTROLS = bytes(_ESCAPED)
 _END = b'"}'
+
+
+class Origin(NamedTuple):
+    """Whose records these are: what their types begin with, and the fields that name whose."""
+
+    family: str
+    fields: Mapping[str, str]
+
+
+def of_build(build_id: str, step: str) -> Origin:
+    return Origin("build", {"build_id": build_id, "step": step})
+
+
+def of_preview(project_id: str) -> Origin:
+    return Origin("preview", {"project_id": project_id})
 
 
 class Tally:
@@ -55,14 +70,12 @@ class LineEncoder:
     The records are without their beginning, as `EventFile.append` wants them; one element holds many.
     """
 
-    def __init__(
-        self, build_id: str, step: str, stream: Literal["stdout", "stderr"], tally: Tally | None = None
-    ) -> None:
+    def __init__(self, origin: Origin, stream: Literal["stdout", "stderr"], tally: Tally | None = None) -> None:
         #: Bytes of a line that has no end yet.
         self.pending = b""
         self.tally = tally or Tally()
         _keep_memory()
-        fields = {"type": "build.log", "build_id": build_id, "step": step, "stream": stream}
+        fields = {"type": f"{origin.family}.log", **origin.fields, "stream": stream}
         self._fields = json.dumps(fields, separators=(",", ":"))[1:].removesuffix("}").encode() + b',"line":"'
         self._ts = ""
         self._head = b""

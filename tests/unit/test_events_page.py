@@ -8,7 +8,7 @@ from typing import Any, get_args
 import orjson
 
 from headrace.eventfile import EventFile
-from headrace.loglines import LineEncoder, Tally
+from headrace.loglines import LineEncoder, Tally, of_build
 from headrace.model.event import Event
 from headrace.model.plan import StepId
 
@@ -53,7 +53,7 @@ def _write_log(file: EventFile) -> dict[str, object]:
     rolling, lines, size = bytes(32), 0, 0
     for printed in (b"one\r\ntwo\n\xff\xfe", b"x" * 200_000 + b"\n", b""):
         tally = Tally()
-        encoder = LineEncoder("b", "build", "stdout", tally)
+        encoder = LineEncoder(of_build("b", "build"), "stdout", tally)
         if records := encoder.feed(printed, TS) + encoder.flush(TS):
             file.append(records)
         _fact(file, "build.command.completed", {"sha256": tally.sha256})

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.eventfile import EventFile
-from headrace.loglines import LINE, LineEncoder, Tally, raw_bytes
+from headrace.loglines import LINE, LineEncoder, Tally, of_build, raw_bytes
 from headrace.model.event import EVENT, Log
 
 TS = "2026-11-20T21:00:00.123Z"
@@ -28,7 +28,7 @@ def records_of(blocks: list[bytes]) -> list[dict[str, object]]:
 
 
 def encoded(chunks: list[bytes], *, idle: bool = False) -> tuple[list[dict[str, object]], Tally]:
-    encoder = LineEncoder("build_1", "build", "stdout")
+    encoder = LineEncoder(of_build("build_1", "build"), "stdout")
     blocks: list[bytes] = []
     for chunk in chunks:
         blocks += encoder.feed(chunk, TS)
@@ -90,7 +90,7 @@ def test_a_line_of_exactly_the_limit_is_one_record() -> None:
 
 
 def test_a_hundred_megabytes_without_a_newline_stay_small_in_memory() -> None:
-    encoder = LineEncoder("build_1", "build", "stdout")
+    encoder = LineEncoder(of_build("build_1", "build"), "stdout")
     pieces = 0
     for _ in range(1600):
         pieces += sum(block.count(b"\n") + 1 for block in encoder.feed(b"x" * LINE, TS))
@@ -100,7 +100,7 @@ def test_a_hundred_megabytes_without_a_newline_stay_small_in_memory() -> None:
 
 
 def test_half_a_character_waits_while_the_stream_is_quiet_and_is_kept_raw_when_it_ends() -> None:
-    encoder = LineEncoder("build_1", "build", "stdout")
+    encoder = LineEncoder(of_build("build_1", "build"), "stdout")
     encoder.feed("a€".encode()[:-1], TS)
     (quiet,) = records_of(encoder.flush(TS, final=False))
     assert (quiet["line"], quiet["eol"]) == ("a", False)
@@ -111,7 +111,7 @@ def test_half_a_character_waits_while_the_stream_is_quiet_and_is_kept_raw_when_i
 
 
 def test_a_record_says_where_and_when_it_was_printed() -> None:
-    encoder = LineEncoder('build_"1"', "dependencies", "stderr")
+    encoder = LineEncoder(of_build('build_"1"', "dependencies"), "stderr")
     (record,) = records_of(encoder.feed(b"added 120 packages\n", TS))
     assert record == {
         "ts": TS,
@@ -125,7 +125,7 @@ def test_a_record_says_where_and_when_it_was_printed() -> None:
 
 def test_two_streams_share_one_tally_in_the_order_of_the_records() -> None:
     tally, other = Tally(), Tally()
-    out, err = (LineEncoder("b", "build", stream, tally) for stream in ("stdout", "stderr"))
+    out, err = (LineEncoder(of_build("b", "build"), stream, tally) for stream in ("stdout", "stderr"))
     out.feed(b"half ", TS)
     err.feed(b"error\n", TS)
     out.feed(b"line\n", TS)
@@ -135,7 +135,7 @@ def test_two_streams_share_one_tally_in_the_order_of_the_records() -> None:
 
 @pytest.mark.parametrize("data", [bytes(range(256)) * 700, b"\xff\n" * 5000, "😀\n".encode() * 30_000])
 def test_rough_output_goes_through_the_file_and_back(tmp_path: Path, data: bytes) -> None:
-    file, encoder = EventFile(tmp_path / "log.ndjson"), LineEncoder("b", "build", "stdout")
+    file, encoder = EventFile(tmp_path / "log.ndjson"), LineEncoder(of_build("b", "build"), "stdout")
     for start in range(0, len(data), 65_536):
         if blocks := encoder.feed(data[start : start + 65_536], TS):
             file.append(blocks)

@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from headrace.eventfile import EventFile
-from headrace.loglines import LineEncoder, Tally
+from headrace.loglines import LineEncoder, Tally, of_build
 from headrace.logreader import log_lines, printed, verify
 from headrace.model.build import Receipt
 
@@ -17,7 +17,7 @@ BUILD = [b"x" * 200_000, b"\nvite ", b"built", b"\r\nlast \x1b[32mline\x1b[0m wi
 def command(file: EventFile, step: str, chunks: list[bytes]) -> Tally:
     """What a supervisor and its worker write for one command."""
     tally = Tally()
-    encoder = LineEncoder("build_1", step, "stdout", tally)
+    encoder = LineEncoder(of_build("build_1", step), "stdout", tally)
     for chunk in chunks:
         if records := encoder.feed(chunk, TS) + encoder.flush(TS, final=False):
             file.append(records)
@@ -94,7 +94,7 @@ def test_a_missing_line_is_found_out(path: Path) -> None:
 
 def test_a_command_that_was_lost_counts_as_silent(tmp_path: Path) -> None:
     file = EventFile(tmp_path / "log.ndjson")
-    file.append(LineEncoder("build_1", "build", "stdout").feed(b"one\ntwo\n", TS))
+    file.append(LineEncoder(of_build("build_1", "build"), "stdout").feed(b"one\ntwo\n", TS))
     fact(file, "build.command.completed", step="build", killed_by="lost", seconds=1, lines=0, bytes=0)
     silent = hashlib.sha256(bytes(32) + hashlib.sha256().digest()).hexdigest()
     fact(file, "build.completed", status="failed", seconds=2, receipt={"sha256": silent})

@@ -112,6 +112,16 @@ class Cgroup:
         """Whether the kernel killed something in the group for memory. Cheap, to be asked often."""
         return self._counters("memory", "memory.events", "memory.oom_control").get("oom_kill", 0) > 0
 
+    def memory(self) -> int | None:
+        """Bytes in use now, without pages of files that the kernel can drop. None where nobody counts."""
+        used = self._number("memory", "memory.current", "memory.usage_in_bytes")
+        if used is None:
+            return None
+        counters = self._counters("memory", "memory.stat", "memory.stat")
+        # Version 1 has its own pages under these names, and those of the groups below it under the others.
+        cached = sum(counters.get(f"total_{name}", counters.get(name, 0)) for name in ("active_file", "inactive_file"))
+        return max(0, used - cached)
+
     def _cpu_seconds(self) -> float | None:
         nanoseconds = self._number("cpuacct", None, "cpuacct.usage")
         if nanoseconds is not None:

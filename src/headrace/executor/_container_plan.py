@@ -13,6 +13,7 @@ from headrace.executor import _spec
 from headrace.executor._cgroup import cgroup_mounts
 from headrace.executor._instructions import ContainerPlan, EgressPlan, Instructions
 from headrace.executor._mounts import NETWORK, ROOT, RootPlan
+from headrace.executor._origin import origin_of, soft_seconds
 from headrace.executor._runtime import Runtime
 from headrace.model.limits import NetworkPhase
 from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxSpec
@@ -78,11 +79,10 @@ def container_instructions(
     shutil.rmtree(disk / "work", ignore_errors=True)
     (disk / "work").mkdir()
     return Instructions(
-        build_id=spec.build_id,
-        step=command.step,
+        origin=origin_of(spec, command),
         log=str(log),
         seconds=limits.seconds,
-        soft_seconds=limits.seconds * limits.soft_fraction,
+        soft_seconds=soft_seconds(spec, command),
         log_bytes=limits.log_bytes,
         disk_bytes=limits.disk_bytes,
         watched=[str(disk / "upper"), str(disk / "home")],

@@ -3,6 +3,7 @@ What passes between a worker and the supervisor of one command: files in the com
 
     command.json   what to run, written by the worker
     lock           held by the supervisor as long as it lives; holds its process id and start
+    running        the process id of the first process, written when there is one
     kill           why the command must end, written by a worker; `wake` is a FIFO that makes the supervisor look
     exit.json      how it ended; written aside and renamed, the last thing a supervisor does
 
@@ -18,6 +19,7 @@ from typing import Any
 
 from headrace.executor._mounts import RootPlan
 from headrace.executor._runtime import Runtime
+from headrace.loglines import Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +57,11 @@ class EgressPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Instructions:
-    build_id: str
-    step: str
+    origin: Origin
     log: str
     seconds: float
-    soft_seconds: float
+    #: When to warn of the end; None for never.
+    soft_seconds: float | None
     log_bytes: int
     disk_bytes: int
     #: What counts against `disk_bytes`.
@@ -75,6 +77,7 @@ def write_instructions(directory: Path, instructions: Instructions) -> None:
 
 def read_instructions(directory: Path) -> Instructions:
     given: dict[str, Any] = json.loads((directory / "command.json").read_bytes())
+    given["origin"] = Origin(*given["origin"])
     if container := given["container"]:
         container["runtime"] = Runtime(*container["runtime"])
         container["root"] = RootPlan(**{**container["root"], "owner": tuple(container["root"]["owner"])})
@@ -84,6 +87,22 @@ def read_instructions(directory: Path) -> Instructions:
     if egress := given["egress"]:
         given["egress"] = EgressPlan(**egress)
     return Instructions(**given)
+
+
+def tell_running(directory: Path, pid: int) -> None:
+    """Not flushed: it is of no use to anybody after a power cut."""
+    descriptor = os.open(directory / "running", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.write(descriptor, b"%d\n" % pid)
+    os.close(descriptor)
+
+
+def first_process(directory: Path) -> int | None:
+    """The process id of the command's first process; None while it has none."""
+    try:
+        said = (directory / "running").read_bytes()
+    except FileNotFoundError:
+        return None
+    return int(said) if said.endswith(b"\n") else None
 
 
 def write_aside(path: Path, data: bytes) -> None:

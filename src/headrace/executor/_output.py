@@ -1,5 +1,5 @@
 """
-What a command prints, on its way from the pipes into the build's log: in order, capped, counted, in bounded memory.
+What a command prints, on its way from the pipes into a build's or preview's log: in order, capped, counted, in bounded memory.
 
 Pipes are read in chunks: a reader of lines loses or holds back what has no newline. Standard library only: the
 supervisor uses it.
@@ -10,12 +10,13 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal
 
 from headrace.errors import HeadraceError
 from headrace.eventfile import EventFile
-from headrace.loglines import LineEncoder, Tally
+from headrace.loglines import LineEncoder, Origin, Tally
 
 Stream = Literal["stdout", "stderr"]
 
@@ -38,7 +39,7 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}Z"
 
 
-def event_record(kind: str, about: dict[str, str], **fields: object) -> bytes:
+def event_record(kind: str, about: Mapping[str, str], **fields: object) -> bytes:
     """An event as `EventFile.append` wants it."""
     return json.dumps({"ts": now(), "type": kind, **about, **fields}, separators=(",", ":"))[1:].encode()
 
@@ -55,14 +56,14 @@ def output_pipe() -> tuple[int, int]:
 class Output:
     """Both streams of one command. Raises LogFailed, once; what comes later is only counted."""
 
-    def __init__(self, file: EventFile, *, build_id: str, step: str, log_bytes: int) -> None:
+    def __init__(self, file: EventFile, origin: Origin, *, log_bytes: int) -> None:
         self._file = file
-        self._about = {"build_id": build_id, "step": step}
+        self._origin = origin
         self._cap = log_bytes
         self._tally = Tally()
         self._encoders = {
-            "stdout": LineEncoder(build_id, step, "stdout", self._tally),
-            "stderr": LineEncoder(build_id, step, "stderr", self._tally),
+            "stdout": LineEncoder(origin, "stdout", self._tally),
+            "stderr": LineEncoder(origin, "stderr", self._tally),
         }
         self._taken = 0
         self._cut = 0
@@ -98,7 +99,10 @@ class Output:
 
     def fact(self, kind: str, **fields: object) -> None:
         """Append an event of the command that isn't a line."""
-        self._append([event_record(kind, self._about, **fields)])
+        self._append([event_record(kind, self._origin.fields, **fields)])
+
+    def warn(self, code: str, message: str) -> None:
+        self.fact(f"{self._origin.family}.warning", code=code, message=message)
 
     def close(self) -> None:
         """Append what still waits, and say how much is missing."""

@@ -77,7 +77,7 @@ class _Proxy:
     def __init__(self, instructions: Instructions) -> None:
         assert instructions.egress  # noqa: S101
         self._policy = Policy(instructions.egress.phase, instructions.egress.hosts)
-        self._about = {"build_id": instructions.build_id, "step": instructions.step}
+        self._about = instructions.origin.fields
         self._log = EventFile(Path(instructions.log))
         self._denials = 0
         self._refused: dict[Destination, int] = {}

@@ -93,6 +93,10 @@ class SandboxDirectory:
             self.path.rename(self.path.with_name(f".removed-{secrets.token_hex(6)}"))
         _empty_trash(self.path.parent)
 
+    def memory(self) -> int | None:
+        """Bytes that its processes use now."""
+        return self._cgroup.memory()
+
     def hold(self, tree: int) -> None:
         """Keep the sandbox's files until the descriptor `tree` is closed, also after `remove`."""
         lock = os.open(self.path / "readers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

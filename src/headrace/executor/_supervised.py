@@ -1,44 +1,74 @@
 """A sandbox whose commands run under a supervisor: everything that is the same with and without a container."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._follow import Spawner, has_ended, has_started, read_result, supervisor, until_end
-from headrace.executor._instructions import Instructions, write_instructions
+from headrace.executor._instructions import Instructions, first_process, write_instructions
+from headrace.executor._reach import (
+    Ended,
+    Ports,
+    Reach,
+    Writer,
+    open_unstarted,
+    reach_container,
+    reach_process,
+    really_free_port,
+)
 from headrace.executor._sandbox_directory import SandboxDirectory
 from headrace.executor._written import open_layers, take
-from headrace.model.sandbox import CommandResult, KillReason, SandboxCommand, SandboxSpec
+from headrace.model.sandbox import CommandResult, KillReason, SandboxCommand, SandboxFile, SandboxSpec
 
 #: What a supervisor has to do for a command: with the command's directory and the log.
 Plan = Callable[[SandboxCommand, Path, Path], Instructions]
+#: How often to look whether a command runs. It takes a moment to start.
+_LOOK_SECONDS = 0.002
 
 
 class SupervisedSandbox:
-    """Implements `Sandbox`. `below` are the layers that the working directory shows below what commands wrote."""
+    """
+    Implements `Sandbox`. `below` are the layers that the working directory shows below what commands wrote. `user` is the
+    build user's id on this machine; None when commands run as the service does, where it does.
+    """
 
     def __init__(
-        self, spec: SandboxSpec, directory: SandboxDirectory, *, spawner: Spawner, plan: Plan, below: Sequence[Path]
+        self,
+        spec: SandboxSpec,
+        directory: SandboxDirectory,
+        *,
+        spawner: Spawner,
+        plan: Plan,
+        below: Sequence[Path],
+        user: int | None,
     ) -> None:
         self.spec = spec
         self._directory = directory
         self._spawner = spawner
         self._plan = plan
         self._below = below
+        self._user = user
+        self._ports = Ports()
+        #: The place of the command that is followed.
+        self._place: Path | None = None
+        self._reached: Reach | None = None
         self._following = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
 
     async def run(self, command: SandboxCommand, log: Path) -> CommandResult:
         self._following += 1
+        self._place = self._directory.command(command.index)
         self._quiet.clear()
         try:
             return await self._run(command, log)
         finally:
             self._following -= 1
             if not self._following:
+                self._let_go()
                 self._quiet.set()
 
     async def _run(self, command: SandboxCommand, log: Path) -> CommandResult:
@@ -68,6 +98,36 @@ class SupervisedSandbox:
         write_instructions(place, self._plan(command, place, log))
         return self._spawner.start(place)
 
+    async def running(self) -> None:
+        await asyncio.sleep(0)  # a task that was made for `run` a moment ago has not begun before
+        while self._following:
+            if self._reached is None:
+                self._reached = self._reach()
+            if self._reached is not None:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise self._nothing_runs()
+
+    async def write(self, files: Sequence[SandboxFile], removed: Sequence[str]) -> None:
+        if self._following:
+            await self.running()
+        writer = self._reached.writer() if self._reached else await asyncio.to_thread(self._unstarted)
+        await asyncio.to_thread(writer.write, files, removed)
+
+    def open_live(self) -> int:
+        return self._reached.open_directory() if self._reached else self.open_tree()
+
+    def socket(self) -> socket.socket:
+        if self._reached is None:
+            raise self._nothing_runs()
+        return self._reached.socket()
+
+    def free_port(self) -> int:
+        return really_free_port() if self._user is None else self._ports.next()
+
+    async def memory(self) -> int | None:
+        return self._directory.memory()
+
     async def kill(self, reason: KillReason) -> None:
         await asyncio.to_thread(self._directory.kill, reason)
 
@@ -80,7 +140,38 @@ class SupervisedSandbox:
         return take(self._directory.upper, path, into)
 
     async def close(self) -> None:
+        self._let_go()
         await asyncio.to_thread(self._directory.kill, KillReason.CANCELLED)
         # `run` still has to read how its command ended.
         await self._quiet.wait()
         await asyncio.to_thread(self._directory.remove)
+
+    def _reach(self) -> Reach | None:
+        """None while the command has no first process, or none any more. Raises ExecutorUnavailable."""
+        place = self._place
+        if place is None or first_process(place) is None or has_ended(place):
+            return None
+        try:
+            if self._user is None:
+                return reach_process(place, self._directory.upper)
+            return reach_container(place, self._user)
+        except Ended:
+            return None
+        except OSError as exc:
+            raise ExecutorUnavailable(f"the command of the sandbox {self.spec.id} can't be reached: {exc}") from exc
+
+    def _unstarted(self) -> Writer:
+        """The working directory while nothing runs."""
+        upper = self._directory.upper
+        try:
+            return open_unstarted(upper, upper.with_name("work"), self._below, plain=self._user is None)
+        except OSError as exc:
+            raise ExecutorUnavailable(f"the sandbox {self.spec.id} can't be written to: {exc}") from exc
+
+    def _let_go(self) -> None:
+        if self._reached is not None:
+            self._reached.close()
+            self._reached = None
+
+    def _nothing_runs(self) -> ExecutorUnavailable:
+        return ExecutorUnavailable(f"no command runs in the sandbox {self.spec.id}")

@@ -25,6 +25,7 @@ from headrace.executor._instructions import (
     ask_to_kill,
     asked_to_kill,
     read_instructions,
+    tell_running,
     write_aside,
 )
 from headrace.executor._mounts import NETWORK, hide_mount, private_mounts
@@ -65,12 +66,7 @@ class _Supervisor:
         self._prepared = prepared
         self._directory = directory
         self._instructions = instructions
-        self._output = Output(
-            EventFile(Path(instructions.log)),
-            build_id=instructions.build_id,
-            step=instructions.step,
-            log_bytes=instructions.log_bytes,
-        )
+        self._output = Output(EventFile(Path(instructions.log)), instructions.origin, log_bytes=instructions.log_bytes)
         self._disk = DiskWatch(instructions.watched, instructions.disk_bytes)
         self._streams: dict[int, Stream] = {}
         self._killed_by: str | None = None
@@ -117,7 +113,9 @@ class _Supervisor:
         stdout, stderr = output_pipe(), output_pipe()
         self._streams = {stdout[0]: "stdout", stderr[0]: "stderr"}
         try:
-            return engine.start(stdout[1], stderr[1])
+            leader = engine.start(stdout[1], stderr[1])
+            tell_running(self._directory, leader.pid)
+            return leader
         except BaseException:
             engine.clean()
             raise
@@ -199,10 +197,10 @@ class _Supervisor:
             self._killed_by = "memory"
         elif self._disk.exceeded():
             self._killed_by = "disk"
-        elif seconds >= given.soft_seconds and not self._warned:
+        elif given.soft_seconds is not None and seconds >= given.soft_seconds and not self._warned:
             self._warned = True
             text = f"{seconds:.0f} s of the {given.seconds:g} s that this step may take have passed"
-            self._output.fact("build.warning", code="limit.time_soon", message=text)
+            self._output.warn("limit.time_soon", text)
 
     def _read_exit_code(self, leader: Leader) -> None:
         if leader.control:

@@ -6,8 +6,9 @@ contract in all that callers can see: files, log, limits, kill, attaching, closi
 import asyncio
 import os
 import shutil
+import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,8 +17,11 @@ from typing import ClassVar
 from headrace.disk import remove_tree
 from headrace.errors import ExecutorUnavailable
 from headrace.eventfile import EventFile
+from headrace.executor._origin import origin_of, soft_seconds
 from headrace.executor._output import Output
+from headrace.executor._reach import really_free_port
 from headrace.executor._sandbox_directory import existing, sandbox_path
+from headrace.executor._writing import write_files
 from headrace.executor._written import take
 from headrace.model.sandbox import (
     WORKING_DIRECTORY,
@@ -26,6 +30,7 @@ from headrace.model.sandbox import (
     KillReason,
     OutputReceipt,
     SandboxCommand,
+    SandboxFile,
     SandboxSpec,
 )
 from headrace.settings import Settings
@@ -44,8 +49,16 @@ class Act:
     #: As if a limit had been met.
     killed_by: KillReason | None = None
     background: int = 0
+    #: While it takes its time: what it uses, who answers at which port of this machine, and what it does after each write.
+    memory_bytes: int | None = None
+    serves: Mapping[int, "Answer"] = field(default_factory=dict)
+    on_write: "OnWrite | None" = None
 
 
+#: Called with each connection, and with the sandbox, whose files it can `read`.
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, "FakeSandbox"], Awaitable[None]]
+#: What a command that watches does when files were written: prints, writes and removes.
+OnWrite = Callable[[Sequence[SandboxFile], Sequence[str]], Act]
 #: A scripted command that looks at what it was given: the command, and its working directory.
 Script = Callable[[SandboxCommand, Path], Act]
 
@@ -106,9 +119,58 @@ class FakeSandbox:
         commands = _running.setdefault(self._directory, {})
         if command.index not in commands:
             self._executor.started.append(command)
-            commands[command.index] = _Command(self.spec, command, self._directory, log, self._executor.acts)
+            commands[command.index] = _Command(self, command, self._directory, log, self._executor.acts)
         # The command goes on when its follower is cancelled.
         return await asyncio.shield(commands[command.index].task)
+
+    async def running(self) -> None:
+        await asyncio.sleep(0)
+        command = self._command()
+        await asyncio.wait([command.task, command.began], return_when=asyncio.FIRST_COMPLETED)
+        self._command()
+
+    async def write(self, files: Sequence[SandboxFile], removed: Sequence[str]) -> None:
+        if any(not command.task.done() for command in _running.get(self._directory, {}).values()):
+            await self.running()
+        # What lies below is a copy of the layers, so the file may be in both, and what is in the way in either.
+        for part in ("below", "top"):
+            directory = os.open(self._directory / part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                write_files(directory, files, removed)
+            finally:
+                os.close(directory)
+        with suppress(ExecutorUnavailable):
+            self._command().written(files, removed)
+
+    def read(self, path: str) -> bytes | None:
+        """A file as the commands see it now; None when there is none."""
+        for part in ("top", "below"):
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return (self._directory / part / path).read_bytes()
+        return None
+
+    def open_live(self) -> int:
+        return self.open_tree()
+
+    def socket(self) -> socket.socket:
+        self._command()
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.setblocking(False)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+
+    def free_port(self) -> int:
+        return really_free_port()
+
+    async def memory(self) -> int | None:
+        return self._command().memory_bytes
+
+    def _command(self) -> "_Command":
+        """The one that runs."""
+        for _, command in sorted(_running.get(self._directory, {}).items(), reverse=True):
+            if not command.task.done():
+                return command
+        raise ExecutorUnavailable(f"no command runs in the sandbox {self.spec.id}")
 
     async def kill(self, reason: KillReason) -> None:
         await _kill(self._directory, reason)
@@ -129,14 +191,23 @@ class _Command:
     """One that was started. It survives whoever started it, as long as the process lives."""
 
     def __init__(
-        self, spec: SandboxSpec, command: SandboxCommand, directory: Path, log: Path, acts: Mapping[str, Act | Script]
+        self,
+        sandbox: FakeSandbox,
+        command: SandboxCommand,
+        directory: Path,
+        log: Path,
+        acts: Mapping[str, Act | Script],
     ) -> None:
+        self._sandbox = sandbox
         self._command = command
         self._directory = directory
         self._acts = acts
-        self._output = Output(
-            EventFile(log), build_id=spec.build_id, step=command.step, log_bytes=command.limits.log_bytes
-        )
+        origin = origin_of(sandbox.spec, command)
+        self._output = Output(EventFile(log), origin, log_bytes=command.limits.log_bytes)
+        self._doing: Act | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        #: Done when it does what it does.
+        self.began = asyncio.get_running_loop().create_future()
         self._killed_by: asyncio.Future[KillReason] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(self._run())
 
@@ -146,11 +217,15 @@ class _Command:
 
     async def _run(self) -> CommandResult:
         began = time.monotonic()
-        act = self._act()
-        self._output.feed("stdout", act.stdout)
-        self._output.feed("stderr", act.stderr)
-        self._apply(act)
+        act = self._doing = self._act()
+        self._do(act)
+        servers = [await self._serve(port, answer) for port, answer in act.serves.items()]
+        self.began.set_result(None)
         killed_by = await self._wait(act) or self._limit(act)
+        for server in servers:
+            server.close()
+        for connection in self._connections:
+            connection.cancel()
         self._output.close()
         return CommandResult(
             exit_code=None if killed_by else act.exit_code,
@@ -159,6 +234,28 @@ class _Command:
             background_killed=act.background,
             output=OutputReceipt.model_validate(self._output.receipt()),
         )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        return self._doing.memory_bytes if self._doing else None
+
+    def written(self, files: Sequence[SandboxFile], removed: Sequence[str]) -> None:
+        if self._doing and self._doing.on_write:
+            self._do(self._doing.on_write(files, removed))
+
+    async def _serve(self, port: int, answer: Answer) -> asyncio.Server:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if task := asyncio.current_task():
+                self._connections.add(task)
+                task.add_done_callback(self._connections.discard)
+            try:
+                await answer(reader, writer, self._sandbox)
+            except (asyncio.CancelledError, ConnectionError):
+                pass  # the command ended, or whoever had connected went
+            finally:
+                writer.close()
+
+        return await asyncio.start_server(connected, "127.0.0.1", port)
 
     def _act(self) -> Act:
         program = self._command.argv[0]
@@ -174,13 +271,13 @@ class _Command:
 
     async def _wait(self, act: Act) -> KillReason | None:
         limits = self._command.limits
-        for until, warn in ((limits.seconds * limits.soft_fraction, True), (limits.seconds, False)):
-            so_far = 0 if warn else limits.seconds * limits.soft_fraction
+        soft = soft_seconds(self._sandbox.spec, self._command) or limits.seconds
+        for until, so_far in ((soft, 0.0), (limits.seconds, soft)):
             with suppress(TimeoutError):
                 wait = max(0.0, min(act.seconds, until) - so_far)
                 return await asyncio.wait_for(asyncio.shield(self._killed_by), wait)
-            if warn and act.seconds > until:
-                self._output.fact("build.warning", code="limit.time_soon", message=f"{until:g} s have passed")
+            if until < limits.seconds and act.seconds > until:
+                self._output.warn("limit.time_soon", f"{until:g} s have passed")
         return None
 
     def _limit(self, act: Act) -> KillReason | None:
@@ -190,7 +287,9 @@ class _Command:
             return KillReason.DISK
         return act.killed_by
 
-    def _apply(self, act: Act) -> None:
+    def _do(self, act: Act) -> None:
+        self._output.feed("stdout", act.stdout)
+        self._output.feed("stderr", act.stderr)
         top = self._directory / "top" / self._inside()
         for name, data in act.writes.items():
             path = top / name

@@ -18,7 +18,7 @@ from headrace.executor._instructions import Instructions, write_aside
 from headrace.executor._mounts import STAGE
 from headrace.executor._runtime import Runtime
 from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
-from headrace.executor._spec import IDS
+from headrace.executor._spec import BUILD_USER, IDS
 from headrace.executor._supervised import SupervisedSandbox
 from headrace.model.limits import Limits
 from headrace.model.plan import StepId
@@ -125,7 +125,8 @@ class OciExecutor:
             cgroup = cgroup_of(self._root, spec.id)
             return container_instructions(machine, spec, command, place, log, kept["first_id"], cgroup)
 
-        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers)
+        user = kept["first_id"] + BUILD_USER
+        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, user=user)
 
     def _free_ids(self) -> int:
         """The first of the ids of a new sandbox, which no other has."""

@@ -15,6 +15,7 @@ import structlog
 
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, ProcessPlan
+from headrace.executor._origin import origin_of, soft_seconds
 from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
 from headrace.executor._supervised import SupervisedSandbox
 from headrace.model.sandbox import WORKING_DIRECTORY, Finding, SandboxCommand, SandboxSpec
@@ -45,14 +46,16 @@ class ProcessExecutor:
         await asyncio.to_thread(self._spawner.warm)
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
-        _log.warning("no isolation: this build runs with all rights of the service", build=spec.build_id)
+        _log.warning(
+            "no isolation: this runs with all rights of the service", build=spec.build_id, project=spec.project_id
+        )
         directory = SandboxDirectory(self._root, spec.id, _MARK)
         await asyncio.to_thread(self._make, spec, directory.path)
 
         def plan(command: SandboxCommand, _: Path, log: Path) -> Instructions:
             return _instructions(spec, command, directory.path, log)
 
-        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=())
+        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=(), user=None)
 
     async def existing(self) -> Sequence[str]:
         return await asyncio.to_thread(existing, self._root)
@@ -92,11 +95,10 @@ def _instructions(spec: SandboxSpec, command: SandboxCommand, directory: Path, l
     env[_MARK] = str(directory)
     env["PATH"] = ":".join(_inside(spec, directory, part) for part in env["PATH"].split(":"))
     return Instructions(
-        build_id=spec.build_id,
-        step=command.step,
+        origin=origin_of(spec, command),
         log=str(log),
         seconds=limits.seconds,
-        soft_seconds=limits.seconds * limits.soft_fraction,
+        soft_seconds=soft_seconds(spec, command),
         log_bytes=limits.log_bytes,
         disk_bytes=limits.disk_bytes,
         watched=[str(disk / "upper"), str(disk / "home")],

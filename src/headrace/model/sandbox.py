@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headrace.model.limits import Limits, NetworkPhase
 from headrace.model.plan import StepId
@@ -26,11 +26,19 @@ class SandboxSpec(Value):
 
     #: Also the name of its directory, cgroup and container.
     id: str
-    build_id: str
+    #: Whose it is: one of the two. What its commands print are `build.log` or `preview.log` records.
+    build_id: str | None = None
+    project_id: str | None = None
     #: Lower layers of `/app`, the topmost first. None of them is changed.
     layers: tuple[Path, ...]
     mounts: tuple[SandboxMount, ...] = ()
     limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _belongs_to_one(self) -> Self:
+        if (self.build_id is None) == (self.project_id is None):
+            raise ValueError("a sandbox belongs to a build or to the preview of a project")
+        return self
 
 
 class SandboxFile(NamedTuple):
@@ -52,7 +60,8 @@ class SandboxCommand(Value):
     """One command of a sandbox. `index` numbers the commands of a sandbox from 0 and makes a start repeatable."""
 
     index: int
-    step: StepId
+    #: Of the build. None in a preview.
+    step: StepId | None = None
     argv: tuple[str, ...]
     #: Absolute, inside the sandbox.
     directory: str = WORKING_DIRECTORY

@@ -12,6 +12,7 @@ import pytest
 from headrace.errors import Conflict
 from headrace.eventfile import EventFile
 from headrace.executor._output import LogFailed, Output
+from headrace.loglines import of_build
 
 
 class Full(EventFile):
@@ -22,7 +23,7 @@ class Full(EventFile):
 
 
 def output(file: EventFile, log_bytes: int = 1000) -> Output:
-    return Output(file, build_id="build_1", step="build", log_bytes=log_bytes)
+    return Output(file, of_build("build_1", "build"), log_bytes=log_bytes)
 
 
 def events(path: Path) -> list[dict[str, Any]]:
