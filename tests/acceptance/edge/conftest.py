@@ -180,6 +180,7 @@ async def open_place(held: AsyncExitStack, *, answer_seconds: float = SECONDS) -
 
 async def _serve(held: AsyncExitStack, edge: Edge) -> int:
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         edge,
         http=protocol_for(edge),
