@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy import update as sql_update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -70,6 +70,9 @@ async def page(
 ) -> list[Project]:
     """Newest first. `after` is the last id of the page before."""
     query = select(projects).where(projects.c.workspace == workspace)
+    if workspace != "default":
+        # What the index of the others needs to hear.
+        query = query.where(text("workspace <> 'default'"))
     if after is not None:
         query = query.where(projects.c.id < after)
     if slug is not None:

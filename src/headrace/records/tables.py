@@ -24,8 +24,10 @@ from sqlalchemy import (
     text,
 )
 
+from headrace.records.compact import DigestBytes, IdBytes
+
 #: The schema that this code speaks. A test compares it with the newest migration.
-SCHEMA = "0001"
+SCHEMA = "0002"
 
 #: Constraints need names, so that SQLite's batch migrations can find them again.
 metadata = MetaData(
@@ -38,6 +40,8 @@ metadata = MetaData(
     }
 )
 
+_OTHERS = text("workspace <> 'default'")
+_SOURCED = text("source_digest IS NOT NULL")
 _UNFINISHED = text("status IN ('queued', 'building')")
 
 
@@ -66,19 +70,20 @@ projects = Table(
     # Finds the project of a source. JSON itself can't be compared on PostgreSQL.
     _digest("source_digest"),
     Column("rest", JSON, nullable=False),
-    Index(None, "workspace", "id"),
-    Index(None, "workspace", "source_digest"),
+    # A machine has very many projects in one workspace, or in many small ones. Without an index the first is read backwards.
+    Index("ix_projects_other_workspaces", "workspace", "id", sqlite_where=_OTHERS, postgresql_where=_OTHERS),
+    Index("ix_projects_source", "workspace", "source_digest", sqlite_where=_SOURCED, postgresql_where=_SOURCED),
 )
 
 versions = Table(
     "versions",
     metadata,
-    _id(),
+    Column("id", IdBytes("ver"), primary_key=True),
     _project(),
-    _digest("tree", nullable=False),
+    Column("tree", DigestBytes, nullable=False),
     Column("rest", JSON, nullable=False),
     Index(None, "project_id", "id"),
-    Index(None, "project_id", "tree"),
+    sqlite_with_rowid=False,
 )
 
 builds = Table(
