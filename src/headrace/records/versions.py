@@ -1,6 +1,6 @@
 """Versions of projects."""
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy import insert as sql_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,15 +14,24 @@ async def insert(c: AsyncConnection, version: Version) -> None:
     await c.execute(sql_insert(versions).values(to_row(versions, version)))
 
 
+#: Made once: to build and compile it takes longer than to run it.
+_INSERT_NEXT = sql_insert(versions).from_select(
+    versions.c.keys(),
+    select(*(bindparam(f"new_{column.name}", type_=column.type) for column in versions.c)).where(
+        select(func.max(versions.c.id))
+        .where(versions.c.project_id == bindparam("project"))
+        .scalar_subquery()
+        .is_not_distinct_from(bindparam("parent", type_=versions.c.id.type)),
+        select(projects.c.id).where(projects.c.id == bindparam("project")).exists(),
+    ),
+)
+
+
 async def insert_next(c: AsyncConnection, version: Version) -> bool:
     """Insert a version whose parent is the project's newest one. False, and nothing, when that has changed, or the project is gone."""
-    row = to_row(versions, version)
-    newest_id = select(func.max(versions.c.id)).where(versions.c.project_id == version.project_id).scalar_subquery()
-    values = select(*(literal(value, versions.c[name].type) for name, value in row.items())).where(
-        newest_id.is_(None) if version.parent is None else newest_id == version.parent,
-        select(projects.c.id).where(projects.c.id == version.project_id).exists(),
-    )
-    return (await c.execute(sql_insert(versions).from_select(list(row), values))).rowcount == 1
+    row = {f"new_{name}": value for name, value in to_row(versions, version).items()}
+    values = {**row, "project": version.project_id, "parent": version.parent}
+    return (await c.execute(_INSERT_NEXT, values)).rowcount == 1
 
 
 async def get(c: AsyncConnection, version_id: str, *, workspace: str | None = None) -> Version | None:
