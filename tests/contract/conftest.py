@@ -80,6 +80,9 @@ class Lab:
     async def open(self, *layers: Path, name: str = "sbx_1") -> Sandbox:
         return await self.executor.open(SandboxSpec(id=name, build_id="build_1", layers=layers))
 
+    async def open_preview(self, *layers: Path, name: str = "prv_1") -> Sandbox:
+        return await self.executor.open(SandboxSpec(id=name, project_id="prj_1", layers=layers))
+
     def command(self, argv: tuple[str, ...], **fields: Any) -> SandboxCommand:
         self._index += 1
         limits = Limits(**{"memory_bytes": 512 * 2**20, "seconds": 60, **fields.pop("limits", {})})
@@ -128,7 +131,7 @@ class Lab:
         return [json.loads(line) for line in stored.splitlines()]
 
     def lines(self, after: int = 0) -> list[dict[str, Any]]:
-        return [event for event in self.events(after) if event["type"] == "build.log"]
+        return [event for event in self.events(after) if event["type"] in ("build.log", "preview.log")]
 
     def text(self, stream: str = "stdout") -> str:
         return "\n".join(line["line"] for line in self.lines() if line["stream"] == stream)

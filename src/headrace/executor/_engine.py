@@ -77,6 +77,9 @@ class ContainerEngine:
         if code := _wait_for(pid, _START_SECONDS):
             raise ContainerFailed(_runtime_message(plan) or f"{plan.runtime.kind} ended with {code}")
         init = container_pid(plan.bundle)
+        # A command may run for days: nothing stays beside it that was only needed to start it.
+        self._namespace.close()
+        _reap(init)
         return Leader(init, os.pidfd_open(init), ours)
 
     def others(self) -> int:
