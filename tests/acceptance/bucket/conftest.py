@@ -8,10 +8,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -147,6 +149,69 @@ class Moto(Cloud):
         connection.close()
 
 
+class Oss(Moto):
+    """A server of S3 that refuses what Alibaba OSS refuses."""
+
+    name = "oss"
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint)
+        self.front = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        threading.Thread(target=self.front.serve_forever, args=(0.05,), daemon=True).start()
+        front = f"http://127.0.0.1:{self.front.server_address[1]}"
+        self.access = self.access.model_copy(update={"endpoint": front, "virtual_hosted": True})
+
+    def close(self) -> None:
+        self.front.shutdown()
+        self.front.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server, bucket = self.address.removeprefix("http://").split("/")
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                conditional = {"if-match", "if-none-match"} & {name.lower() for name in self.headers}
+                if re.match(rf"/{bucket}([/?]|$)", self.path):
+                    self._refuse(403, "SecondLevelDomainForbidden")
+                elif self.command == "PUT" and conditional:
+                    self._refuse(501, "NotImplemented")
+                elif self.command == "POST" and "?delete" in self.path and "Content-MD5" not in self.headers:
+                    self._refuse(400, "MissingArgument")
+                else:
+                    self._pass(body)
+
+            do_PUT = do_POST = do_DELETE = do_HEAD = do_GET
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+            def _refuse(self, status: int, code: str) -> None:
+                self._answer(status, {}, f"<Error><Code>{code}</Code></Error>".encode())
+
+            def _pass(self, body: bytes) -> None:
+                connection = HTTPConnection(server)
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+                connection.request(self.command, f"/{bucket}{self.path}", body, headers)
+                answer = connection.getresponse()
+                self._answer(answer.status, dict(answer.getheaders()), answer.read())
+                connection.close()
+
+            def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response_only(status)
+                for name, value in headers.items():
+                    if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
+                        self.send_header(name, value)
+                size = headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(body))
+                self.send_header("Content-Length", size)
+                self.end_headers()
+                self.wfile.write(body)
+
+        return Handler
+
+
 class Azurite(Cloud):
     name = "azure"
 
@@ -237,17 +302,22 @@ def s3_of() -> Callable[[str], Kind]:
     return Moto
 
 
-@pytest.fixture(params=["memory", "directory", "s3", "azure"])
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
+@pytest.fixture(params=["memory", "directory", "s3", "oss", "azure"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     """An empty bucket of each kind."""
     match request.param:
         case "memory":
-            return Memory()
+            yield Memory()
         case "directory":
-            return Directory(tmp_path / "bucket")
+            yield Directory(tmp_path / "bucket")
         case "s3":
-            return Moto(request.getfixturevalue("moto").url)
-    return Azurite(request.getfixturevalue("azurite").url)
+            yield Moto(request.getfixturevalue("moto").url)
+        case "oss":
+            oss = Oss(request.getfixturevalue("moto").url)
+            yield oss
+            oss.close()
+        case _:
+            yield Azurite(request.getfixturevalue("azurite").url)
 
 
 @pytest.fixture

@@ -178,9 +178,7 @@ async def test_a_write_that_broke_off_is_completed_by_the_next_one(kind: Any, se
     files = [TreeFile(path=path, digest=await store.put(b), size=len(b)) for path, b in data.items()]
     tree = Tree(files=tuple(sorted(files, key=lambda file: file.path)))
     with relayed(kind.access, cut_after=4_000) as access, pytest.raises(BucketUnreachable):
-        await fetcher_of(settings, access).write_version(
-            BucketSource(url=access.url), PROJECT, tree, store, seconds=60
-        )
+        await fetcher_of(settings, access).write_version(BucketSource(url=access.url), PROJECT, tree, store, seconds=60)
     # Nothing goes before everything has come.
     assert f"{PROJECT}/frontend/old" in kind.all()
     fetcher = fetcher_of(settings, kind.access)
@@ -223,6 +221,16 @@ async def test_a_wrong_key_of_s3_is_said_to_be_refused(
     fetcher = BucketFetcher(Settings(data_dir=tmp_path / "data", buckets={"main": kind.access}))
     await refuses(fetcher, kind.access.url, into)
     peer.kill()
+
+
+@pytest.mark.parametrize("kind", ["oss"], indirect=True)
+async def test_a_store_that_takes_virtual_hosted_requests_only_says_so(
+    kind: Any, settings: Settings, into: Path
+) -> None:
+    access = kind.access.model_copy(update={"virtual_hosted": False})
+    found = await failure(fetcher_of(settings, access), BucketSource(url=access.url), into)
+    assert found.reason is FailureReason.SOURCE_AUTH_FAILED
+    assert "SecondLevelDomainForbidden" in found.message
 
 
 @pytest.mark.parametrize("kind", ["directory"], indirect=True)

@@ -88,6 +88,29 @@ def test_a_project_is_begun_from_git_then_lives_in_its_bucket(server: Any, kind:
     assert page(server, second) == "<h1>two</h1>"
 
 
+@everywhere
+def test_files_that_are_said_to_have_changed_become_a_version(server: Any, kind: Any, repository: Any) -> None:
+    files = {"index.html": "<h1>one</h1>", "old.css": "h1{}", "same.js": "1"}
+    project = create(server, kind, from_git={"url": repository(files)}).json()
+    below = f"teams/{project['id']}/frontend"
+    kind.put(f"{below}/index.html", b"<h1>two</h1>")
+    kind.put(f"{below}/new.css", b"p{}")
+    kind.delete(f"{below}/old.css")
+    changed = [{"path": name, "type": "frontend"} for name in ("index.html", "new.css", "old.css")]
+    body = {"project_id": project["id"], "changed_files": changed}
+    answer = server.http.post(f"/projects/{project['id']}/sync", json=body)
+    assert answer.status_code == 200, answer.text
+    assert {change["path"]: change["change"] for change in answer.json()["changes"]} == {
+        "frontend/index.html": "modified",
+        "frontend/new.css": "added",
+        "frontend/old.css": "deleted",
+    }
+    listed = server.http.get(f"/projects/{project['id']}/files").json()["files"]
+    assert [file["path"] for file in listed] == ["frontend/index.html", "frontend/new.css", "frontend/same.js"]
+    again = server.http.post(f"/projects/{project['id']}/sync", json=body)
+    assert again.json()["status"] == "no_changes"
+
+
 @one_kind
 def test_a_repository_that_has_the_two_parts_keeps_them(server: Any, kind: Any, repository: Any) -> None:
     files = {"frontend/index.html": "<p>", "backend/main.py": "x = 1", "README.md": "read me"}
