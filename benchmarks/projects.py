@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from _server import server
 from backports import zstd
+from sqlalchemy import insert
 
 from headrace.bootstrap import open_services
 from headrace.collect import collect_blobs
@@ -35,7 +36,8 @@ from headrace.model.project import Project
 from headrace.model.version import Author, Tree, Version
 from headrace.pipeline.services import Services
 from headrace.pipeline.source import add_version
-from headrace.records import projects, versions
+from headrace.records import projects, tables
+from headrace.records.rows import to_row
 from headrace.settings import Settings
 from headrace.source.base import Fetched
 from headrace.tree import canonical, load_tree
@@ -127,31 +129,37 @@ async def make_batch(services: Services, template: Template, numbers: range) -> 
     trees = [changed_tree(template.tree, data) for data in files]
     blobs = [blob for data, tree in zip(files, trees, strict=True) for blob in (data, canonical(tree))]
     stored = await services.store.put_many(blobs, likes=[template.digest, template.version.tree] * len(files))
+    made = [new_project(number) for number in numbers]
+    first = [
+        new_version(project, tree, digest) for project, tree, digest in zip(made, trees, stored[1::2], strict=True)
+    ]
     async with services.db.write() as c:
-        for number, tree, digest in zip(numbers, trees, stored[1::2], strict=True):
-            project_id, version_id = new_id("prj"), new_id("ver")
-            await projects.insert(
-                c,
-                Project(
-                    id=project_id,
-                    workspace="default",
-                    name=f"Project {number}",
-                    slug=f"project-{number}",
-                    created_at=made_at(project_id),
-                ),
-            )
-            await versions.insert(
-                c,
-                Version(
-                    id=version_id,
-                    project_id=project_id,
-                    tree=digest,
-                    author=Author(kind="agent", name="bench"),
-                    files=len(tree.files),
-                    bytes=sum(file.size for file in tree.files),
-                    created_at=made_at(version_id),
-                ),
-            )
+        await c.execute(insert(tables.projects), [to_row(tables.projects, project) for project in made])
+        await c.execute(insert(tables.versions), [to_row(tables.versions, version) for version in first])
+
+
+def new_project(number: int) -> Project:
+    made = new_id("prj")
+    return Project(
+        id=made,
+        workspace="default",
+        name=f"Project {number}",
+        slug=f"project-{number}",
+        created_at=made_at(made),
+    )
+
+
+def new_version(project: Project, tree: Tree, digest: Digest) -> Version:
+    made = new_id("ver")
+    return Version(
+        id=made,
+        project_id=project.id,
+        tree=digest,
+        author=Author(kind="agent", name="bench"),
+        files=len(tree.files),
+        bytes=sum(file.size for file in tree.files),
+        created_at=made_at(made),
+    )
 
 
 def changed_tree(tree: Tree, data: bytes) -> Tree:
@@ -282,6 +290,7 @@ async def run(data_dir: Path, root: Path, count: int) -> tuple[Template, Size, d
         began = time.perf_counter()
         await make_projects(services, template, range(count))
         made = (time.perf_counter() - began) / count * 1e6
+        print(f"made {count:,} in {made * count / 1e6:.1f} s", flush=True)
         reads = await cold_reads(services, template, count)
         began = time.perf_counter()
         removed = await collect_blobs(services)

@@ -143,6 +143,7 @@ class PackedBlobs:
         with self._pack.reading() as c:
             rows = {digest: find(c, digest) for digest in blobs} if c else {}
         packed: list[_New] = []
+        bases: dict[Digest, Link | None] = {}
         large: list[bytes] = []
         again: list[Row] = []
         for digest, (data, like) in blobs.items():
@@ -151,7 +152,7 @@ class PackedBlobs:
                 packed.append(_New(digest, data, None))
             elif self._files.is_there(digest, len(data)):
                 again += [row] if row else []
-            elif new := self._code(digest, data, like):
+            elif new := self._code(digest, data, like, bases):
                 packed.append(new)
             else:
                 large.append(data)
@@ -161,12 +162,15 @@ class PackedBlobs:
         if refused := self._add(packed, again):
             self._put({new.digest: (new.data, None) for new in refused})
 
-    def _code(self, digest: Digest, data: bytes, like: Digest | None) -> _New | None:
-        """How to pack a blob. None when it is neither small nor a small difference."""
+    def _code(self, digest: Digest, data: bytes, like: Digest | None, bases: dict[Digest, Link | None]) -> _New | None:
+        """How to pack a blob. None when it is neither small nor a small difference. Fills `bases`."""
         own = coded(data) if len(data) <= self._small else None
-        if like is not None and like != digest and len(data) <= MOST_COMPARED and (base := self._base(like)):
-            changed = difference(data, base.bytes, than=len(own.data) if own else len(data))
-            if changed and len(changed.data) <= SMALL:
+        if like is not None and like != digest and len(data) <= MOST_COMPARED:
+            if like not in bases:
+                bases[like] = self._base(like)
+            base = bases[like]
+            changed = difference(data, base.bytes, than=len(own.data) if own else len(data)) if base else None
+            if base and changed and len(changed.data) <= SMALL:
                 return _New(digest, data, changed, base.row)
         return _New(digest, data, own) if own else None
 
