@@ -208,9 +208,9 @@ class Session:
             self._work = asyncio.create_task(self._bring_all(anew=anew), name=f"preview {self.project.id}")
 
     def _wanted(self) -> bool:
-        """Whether there is something to do: a version that was not tried, or no builder where one belongs."""
+        """Whether there is something to do: a version that was not tried, a sleeper, or no builder where one belongs."""
         assert self._head is not None  # noqa: S101 - checked by the caller
-        if self._head.id > self._settled:
+        if self._head.id > self._settled or self._status is PreviewStatus.ASLEEP:
             return True
         needs_builder = self._choice is None or self._choice.driver is not None
         return needs_builder and (self.warm is None or self.warm.ended)

@@ -507,7 +507,7 @@
   async function onlyStyles() {
     if (!first || document.readyState === "loading") return false;
     const answer = await native.fetch(location.href, {
-      cache: "no-cache", headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error",
+      cache: "no-store", headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error",
     });
     if (!answer.ok) return false;
     const next = shape(native.parse.call(new DOMParser(), await answer.text(), "text/html"));
@@ -522,13 +522,16 @@
   /** For files that keep their names: asks for what the page has loaded, and notes the sheets that have changed. */
   async function onlySheetsDiffer(sheets, changed) {
     const origin = `${location.origin}/`;
-    const loaded = new Set(performance.getEntriesByType("resource").map((entry) => entry.name.split("#")[0])
+    const loaded = new Set(performance.getEntriesByType("resource")
+      .map((entry) => entry.name.split("#")[0].replace(/[?&]headrace-style=[^&]*/, ""))
       .filter((url) => url.startsWith(origin) && !isOwn(url)));
     if (loaded.size > 60) return false;
     const known = new Map(sheets.map((href) => [absolute(href), href]));
     const differing = await Promise.all([...loaded].map(async (url) => {
       const before = await native.fetch(url, { cache: "only-if-cached", mode: "same-origin" }).catch(() => null);
       const after = await native.fetch(url, { cache: "no-cache", credentials: "same-origin" });
+      // It was not there, and still isn't.
+      if (!before && !after.ok) return null;
       const tag = after.headers.get("ETag");
       return before?.ok && tag && tag === before.headers.get("ETag") ? null : url;
     }));
