@@ -461,7 +461,7 @@
 
   if (!config.reload || !native.EventSource) return;
 
-  const SCROLL = "headrace.scroll";
+  const SCROLL = "headrace.scroll ";
   const isSheet = (link) => link.matches("link[rel~='stylesheet'][href]");
   let first = null;
   let source = null;
@@ -522,14 +522,18 @@
   /** For files that keep their names: asks for what the page has loaded, and notes the sheets that have changed. */
   async function onlySheetsDiffer(sheets, changed) {
     const origin = `${location.origin}/`;
-    const loaded = new Set(performance.getEntriesByType("resource")
+    const page = location.href.split("#")[0];
+    const loaded = new Set(performance.getEntriesByType("resource").filter((entry) => !(entry.responseStatus >= 400))
       .map((entry) => entry.name.split("#")[0].replace(/[?&]headrace-style=[^&]*/, ""))
-      .filter((url) => url.startsWith(origin) && !isOwn(url)));
+      .filter((url) => url.startsWith(origin) && url !== page && !isOwn(url)));
     if (loaded.size > 60) return false;
     const known = new Map(sheets.map((href) => [absolute(href), href]));
     const differing = await Promise.all([...loaded].map(async (url) => {
       const before = await native.fetch(url, { cache: "only-if-cached", mode: "same-origin" }).catch(() => null);
       const after = await native.fetch(url, { cache: "no-cache", credentials: "same-origin" });
+      // Read to its end, it is what the page gets when it is loaded again.
+      before?.body?.cancel();
+      await after.arrayBuffer();
       // It was not there, and still isn't.
       if (!before && !after.ok) return null;
       const tag = after.headers.get("ETag");
@@ -564,9 +568,12 @@
     return true;
   }
 
+  // Frames may have no storage, but a name; pages that use theirs keep it.
   function reload() {
     try {
-      sessionStorage.setItem(SCROLL, native.stringify([location.href, scrollX, scrollY]));
+      const place = native.stringify([location.href, scrollX, scrollY]);
+      if (window.name === "") window.name = SCROLL + place;
+      else sessionStorage.setItem(SCROLL, place);
     } catch { /* no storage, no place */ }
     source?.close();
     location.reload();
@@ -576,8 +583,13 @@
   function scrollBack() {
     let place;
     try {
-      place = JSON.parse(sessionStorage.getItem(SCROLL));
-      sessionStorage.removeItem(SCROLL);
+      if (window.name.startsWith(SCROLL)) {
+        place = JSON.parse(window.name.slice(SCROLL.length));
+        window.name = "";
+      } else {
+        place = JSON.parse(sessionStorage.getItem(SCROLL));
+        sessionStorage.removeItem(SCROLL);
+      }
     } catch { return; }
     if (!Array.isArray(place) || place[0] !== location.href) return;
     const until = native.now() + 1500;
