@@ -89,6 +89,11 @@ class Output:
             self._waiting_since[stream] = time.monotonic()
         self._append(records)
 
+    @property
+    def full(self) -> bool:
+        """Whether what is printed from now on is only counted."""
+        return self._failed or self._taken >= self._cap
+
     def show_waiting(self) -> None:
         """Append what has been waiting for its newline for too long. To be called now and then."""
         late = time.monotonic() - _PATIENCE_SECONDS

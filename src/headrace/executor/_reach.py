@@ -5,6 +5,7 @@ By descriptors, opened once. They name the first process itself and not its numb
 """
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -121,6 +122,9 @@ def open_unstarted(upper: Path, work: Path, below: Sequence[Path], *, plain: boo
     """
     if plain:
         return Writer(os.open(upper, _DIRECTORY), None)
+    # Left by the overlay of an earlier command; what was `volatile` is refused.
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
     descriptors = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in (upper, work, *below)]
     try:
         top, aside, *lower = (f"/proc/self/fd/{descriptor}" for descriptor in descriptors)

@@ -161,7 +161,7 @@ class _Supervisor:
         while self._killed_by is None:
             ready = {descriptor for descriptor, _ in poller.poll(_TICK_SECONDS * 1000)}
             for reader in ready.intersection(self._streams):
-                if not self._read(reader):
+                if not self._read(reader) or self._is_flood():
                     poller.unregister(reader)
             if self._wake in ready:
                 with suppress(BlockingIOError):
@@ -172,7 +172,16 @@ class _Supervisor:
                 return
             if time.monotonic() >= next_look:
                 self._look(engine)
+                for reader in self._streams:
+                    poller.register(reader, select.POLLIN)
                 next_look = time.monotonic() + _TICK_SECONDS
+
+    def _is_flood(self) -> bool:
+        """
+        A command without an end could have a processor thrown away what it prints, for days. It gets a chunk read with each
+        look, and waits for the rest.
+        """
+        return self._output.full and self._instructions.soft_seconds is None
 
     def _read(self, reader: int) -> bool:
         """Move a chunk from a pipe to the log. False at the pipe's end."""
