@@ -61,9 +61,6 @@ class RecentTrees:
         if len(self._heads) > _HEADS:
             self._heads.popitem(last=False)
 
-    def forget_head(self, project_id: str) -> None:
-        self._heads.pop(project_id, None)
-
     def _keep(self, digest: Digest, tree: KnownTree, weight: int) -> None:
         self._forget(digest)
         self._known[digest] = (tree, weight)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from headrace.errors import HeadraceError, InvalidInput, Unavailable, found
+from headrace.errors import Conflict, InvalidInput, TooLarge, Unavailable, found
 from headrace.model.change import Change, FileDelta, Files
 from headrace.model.digest import Digest, digest_of
 from headrace.model.ids import id_after, is_id, made_at
@@ -65,33 +66,42 @@ async def sync_files(
     one after an error) and puts the files right that differ: bytes given early for other ids count for nothing. Syncs of one
     project take turns in this process; between processes the database decides.
     """
-    limits = SyncLimits.of(services.settings)
     async with recent.turn(project.id):
         # What this process made last is taken for the newest; storing finds out when it is not.
-        head, certain = recent.head(project.id), False
+        if (head := recent.head(project.id)) is not None:
+            with suppress(InvalidInput, TooLarge, Conflict):  # because of what was there then, perhaps
+                synced = await _attempt(services, recent, project, change, head, early)
+                if synced is not None and synced.changes:
+                    return synced
         for _ in range(_TRIES):
-            if head is None:
-                head, certain = await _newest(services, project), True
-            try:
-                base = await _base_version(services, project, change, head)
-                prepared = await _prepare(services, recent, project, change, base, head, limits)
-            except HeadraceError:
-                if certain:
-                    raise
-            else:
-                merged = base is not head
-                if prepared.new:
-                    version = _version(project, change, head, prepared)
-                    if early is not None:
-                        early(version.id, await _written(services, prepared), _removed(prepared))
-                    if await _store(services, head, version, prepared):
-                        recent.remember(version, prepared.after)
-                        return Synced(version, _deltas(prepared.before, prepared.new), merged)
-                elif certain:
-                    return Synced(head, merged=merged)
-            recent.forget_head(project.id)
-            head = None
+            head = await _newest(services, project)
+            synced = await _attempt(services, recent, project, change, head, early)
+            if synced is not None:
+                return synced
     raise Unavailable("others change this project all the time", code="version.busy", hint="try again")
+
+
+async def _attempt(
+    services: Services,
+    recent: RecentTrees,
+    project: Project,
+    change: Change,
+    head: Version | None,
+    early: Early | None,
+) -> Synced | None:
+    """What comes of the change when `head` is the newest version. None when it is not any more; nothing was done then."""
+    base = await _base_version(services, project, change, head)
+    prepared = await _prepare(services, recent, project, change, base, head)
+    merged = base is not head
+    if not prepared.new:
+        return Synced(head, merged=merged)
+    version = _version(project, change, head, prepared)
+    if early is not None:
+        early(version.id, await _written(services, prepared), _removed(prepared))
+    if not await _store(services, head, version, prepared):
+        return None
+    recent.remember(version, prepared.after)
+    return Synced(version, _deltas(prepared.before, prepared.new), merged)
 
 
 async def _newest(services: Services, project: Project) -> Version | None:
@@ -126,8 +136,8 @@ async def _prepare(
     change: Change,
     base: Version | None,
     head: Version | None,
-    limits: SyncLimits,
 ) -> _Prepared:
+    limits = SyncLimits.of(services.settings)
     ours = await recent.get(head.tree) if head else KnownTree.empty()
     theirs = ours if base is head or base is None else await recent.get(base.tree)
 
