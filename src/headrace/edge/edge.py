@@ -16,7 +16,7 @@ from headrace.edge.caller import Caller
 from headrace.edge.files import Files
 from headrace.edge.forwards import Forwards
 from headrace.edge.memory import Memory
-from headrace.edge.proxy import refuse
+from headrace.edge.proxy_socket import refuse_socket
 from headrace.edge.reply import Receive, Reply, Send
 from headrace.edge.request import Request, Scope
 from headrace.edge.sites import LIFE_SECONDS, Resolve, Sites, Target
@@ -101,9 +101,9 @@ class Edge:
             site = await self._sites.get(label)
         except Exception:
             _log.exception("a site can't be opened", label=label)
-            return await refuse(pages.STORE_FAILED, scope, receive, send)
+            return await _refuse(pages.STORE_FAILED, scope, send, reply)
         if site is None:
-            return await refuse(pages.UNKNOWN_DEPLOYMENT, scope, receive, send)
+            return await _refuse(pages.UNKNOWN_DEPLOYMENT, scope, send, reply)
         if site.proxy and self._forwards and (address := self._forwards.find(site.proxy, request.raw_path)):
             return await self._forwards.visit(address, Caller(scope, of_preview=False), scope, receive, send)
         if scope["type"] == "websocket":
@@ -121,3 +121,9 @@ class Edge:
                 self._labels.clear()
             self._labels[request.host] = label
         return label
+
+
+async def _refuse(problem: pages.Problem, scope: Scope, send: Send, reply: Reply) -> None:
+    if scope["type"] == "websocket":
+        return await refuse_socket(scope, send, problem.status)
+    return await reply.problem(problem)

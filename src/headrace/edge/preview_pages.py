@@ -7,6 +7,7 @@ from http import HTTPStatus
 import orjson
 
 from headrace.edge.answer import RawHeaders
+from headrace.edge.inject import script
 from headrace.edge.pages import Problem
 from headrace.model.diagnostic import Diagnostic
 from headrace.model.preview import PreviewState
@@ -49,6 +50,8 @@ LINK_INVALID = Problem(
 #: Where the form of a password goes.
 PASSWORD_PATH = "/.headrace/password"  # noqa: S105
 
+#: Passes by itself.
+_LOOK_AGAIN = (502, 503, 504)
 _MOST_DIAGNOSTICS = 50
 _POLICY = (
     b"default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; form-action 'self';"
@@ -56,7 +59,7 @@ _POLICY = (
 )
 _PAGE = """<!doctype html>
 <html lang="en">
-<head>
+<head>{script}
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">{refresh}
 <title>{title}</title>
@@ -115,7 +118,9 @@ def as_page(
         status=problem.status,
         code=problem.code,
         more=more,
-        refresh='\n<meta http-equiv="refresh" content="1">' if problem.status == 503 else "",
+        refresh='\n<meta http-equiv="refresh" content="1">' if problem.status in _LOOK_AGAIN else "",
+        # Every version is newer than this one, so the page is replaced as soon as there is one.
+        script=script("0").decode() if state is not None else "",
     )
     policy = ((b"content-security-policy", _POLICY), (b"referrer-policy", b"same-origin"))
     return (*_headers(problem, b"text/html; charset=utf-8"), *policy), page.encode()

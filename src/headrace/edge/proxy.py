@@ -11,9 +11,11 @@ import structlog
 from aiohttp import ClientConnectionError, ClientError, ClientResponse, ClientSession
 from yarl import URL
 
+from headrace.edge.accept import wants_page
 from headrace.edge.caller import Caller
 from headrace.edge.inject import Injector
 from headrace.edge.pages import Problem
+from headrace.edge.preview_pages import as_page, as_program
 from headrace.edge.proxy_headers import BadHeaders, for_upstream, for_visitor
 from headrace.edge.proxy_socket import refuse_socket, relay_socket
 from headrace.edge.reply import Receive, Reply, Send
@@ -86,9 +88,10 @@ class Proxy:
 async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request, or a handshake, with a problem."""
     if scope["type"] == "websocket":
-        await refuse_socket(scope, send, problem.status)
-    else:
-        await Reply(Request(scope), receive, send).problem(problem)
+        return await refuse_socket(scope, send, problem.status)
+    request = Request(scope)
+    made = as_page(problem) if wants_page(request.accept) else as_program(problem)
+    return await Reply(request, receive, send).send(problem.status, *made)
 
 
 class _Exchange:
