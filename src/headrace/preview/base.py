@@ -35,6 +35,8 @@ class Outcome:
     message: str = ""
     #: False when the served files are certainly those from before: nothing has to be read.
     output_changed: bool = True
+    #: Where the page is served, when that is not the port that was asked for (dev mode; told by `first`).
+    page_port: int | None = None
     #: The builder can't take this change after all: a new one has to be started for it.
     restart: bool = False
 

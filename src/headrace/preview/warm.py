@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -144,6 +145,8 @@ class Warm:
     async def first(self) -> Outcome:
         outcome = self._explained(await self._builder.first())
         self._worked = outcome.ok
+        if self.upstream is not None and outcome.page_port is not None:
+            self.upstream = replace(self.upstream, port=outcome.page_port, host=_at_port(self.upstream.host, outcome))
         return outcome
 
     async def source_map(self, path: str) -> bytes | None:
@@ -218,6 +221,11 @@ class Warm:
             egress=egress(services.settings, project.settings.build_network),
             limits=limits,
         )
+
+
+def _at_port(host: str | None, outcome: Outcome) -> str | None:
+    """The name by which a server is known, with the port that it chose itself."""
+    return None if host is None else f"{host.partition(':')[0]}:{outcome.page_port}"
 
 
 class _Link:
