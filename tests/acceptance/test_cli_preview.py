@@ -3,6 +3,8 @@
 import json
 import os
 import queue
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Server
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.xdist_group("cli-preview")
 
 
@@ -323,3 +326,59 @@ def test_a_proxy_of_the_projects_file_becomes_its_setting(server: "Server", watc
     rules = server.http.get(f"/projects/{project}").json()["settings"]["proxy"]
     assert rules == [{"path": "/api/", "to": "http://127.0.0.1:8000"}]
     assert b"/api/ of the page goes to http://127.0.0.1:8000" in watching.said
+
+
+@pytest.mark.sandbox
+@pytest.mark.network
+def test_a_real_project_shows_edits_and_mistakes_as_they_are_saved(server: "Server", watch: Watch, site: Path) -> None:
+    (site / "src").mkdir()
+    for name in ("package.json", "package-lock.json", "index.html"):
+        shutil.copy(ROOT / "examples" / "vanilla-vite" / name, site / name)
+    main = site / "src" / "main.js"
+    main.write_text("document.title = 'first title'\n")
+    watching = watch()
+    url = watching.next("url")["url"]
+    first = watching.next("sync", 120)
+    assert first["status"] == "ready", first
+    main.write_text("document.title = 'second title'\n")
+    assert watching.next("sync")["status"] == "ready"
+    assert "second title" in script_of(url)
+    main.write_text("document.title = \n")
+    failed = watching.next("sync")
+    assert failed["status"] == "error"
+    found = failed["diagnostics"][0]
+    assert (found["file"], found["line"]) == ("src/main.js", 1)
+    assert "second title" in script_of(url)
+    main.write_text("document.title = 'third title'\n")
+    assert watching.next("sync")["status"] == "ready"
+    assert "third title" in script_of(url)
+
+
+@pytest.mark.sandbox
+@pytest.mark.network
+def test_people_read_where_a_mistake_is(server: "Server", site: Path, environment: dict[str, str]) -> None:
+    (site / "src").mkdir()
+    for name in ("package.json", "package-lock.json", "index.html"):
+        shutil.copy(ROOT / "examples" / "vanilla-vite" / name, site / name)
+    (site / "src" / "main.js").write_text("document.title = \n")
+    said = site.parent / "said"
+    argv = [sys.executable, "-m", "headrace", "preview", str(site)]
+    with said.open("wb") as file:
+        process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=file, start_new_session=True)
+    try:
+        wait_until(lambda: "src/main.js:" in said.read_text(), 120)
+        (site / "src" / "main.js").write_text("document.title = 'right'\n")
+        wait_until(lambda: "✓ src/main.js  ready in " in said.read_text())
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert re.fullmatch(rb"http://my-site\.preview\.localhost:\d+/\n", printed)
+    assert "failed after" in said.read_text()
+
+
+def script_of(url: str) -> str:
+    """The script of the page."""
+    found = re.search(r'src="/(assets/[^"]+\.js)"', page(url).text)
+    assert found, page(url).text
+    return page(url, found[1]).text
