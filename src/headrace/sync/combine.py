@@ -13,6 +13,8 @@ from headrace.sync.merge_lines import MOST_BYTES, is_binary, merge_lines
 
 #: Each costs some milliseconds. Further files that both changed are conflicts.
 _MERGES = 200
+#: Characters of all hunks together, in an answer that should be read. Further conflicts are named without their lines.
+_SHOWN = 200_000
 
 #: Gives the bytes of a file's digest.
 Read = Callable[[Digest], Awaitable[bytes]]
@@ -35,7 +37,7 @@ async def combine(base: KnownTree, ours: KnownTree, theirs: Files, read: Read) -
     has seen that. `read` gives the bytes of files of all three sides. What the change does not name stays as it is in `ours`.
     """
     done = Combined()
-    merges = 0
+    merges, left = 0, _SHOWN
     for path, theirs_now in theirs.items():
         before, ours_now = base.get(path), ours.get(path)
         if theirs_now in (before, ours_now):
@@ -46,7 +48,8 @@ async def combine(base: KnownTree, ours: KnownTree, theirs: Files, read: Read) -
         merges += 1
         merged = await _merge(path, before, ours_now, theirs_now, read, done.made, give_up=merges > _MERGES)
         if isinstance(merged, FileConflict):
-            done.conflicts.append(merged)
+            left -= sum(len(line) for hunk in merged.hunks for line in (*hunk.base, *hunk.ours, *hunk.theirs))
+            done.conflicts.append(merged if left >= 0 else merged.but(hunks=()))
         elif merged != ours_now:
             done.new[path] = merged
     if base is not ours and not done.conflicts:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from headrace.errors import Conflict, InvalidInput, TooLarge
 from headrace.model.change import FileConflict
 from headrace.model.digest import Digest
+from headrace.tree.paths import shown
 
 #: As many wrong entries are named.
 _NAMED = 100
@@ -56,7 +57,7 @@ class VersionConflict(Conflict):
     code = "version.conflict"
 
     def __init__(self, conflicts: Sequence[FileConflict], version: str) -> None:
-        names = ", ".join(conflict.path for conflict in conflicts[:3])
+        names = ", ".join(shown(conflict.path) for conflict in conflicts[:3])
         more = f" and {len(conflicts) - 3} more" if len(conflicts) > 3 else ""
         super().__init__(
             f"{names}{more} changed since the base version",

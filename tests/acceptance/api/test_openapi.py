@@ -30,6 +30,7 @@ SEMANTIC = (
     "ask_for_build",
     "ask_for_config_build",
     "build_events",
+    "preview_events",
     "sync",
     "sync_project",
 )

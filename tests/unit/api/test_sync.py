@@ -11,6 +11,8 @@ import httpx2
 import pytest
 
 from headrace.api.app import create_app
+from headrace.api.body import parse
+from headrace.errors import InvalidInput
 from headrace.model.diagnostic import Diagnostic
 from headrace.model.preview import PreviewState, PreviewStatus
 from headrace.model.project import Project
@@ -201,6 +203,14 @@ async def test_a_batch_that_is_too_large_is_refused_as_such(api: httpx2.AsyncCli
     assert (refused.status_code, refused.json()["code"]) == (413, "batch.too_many")
     body = await api.post(f"/projects/{project}/sync", content=b"x" * 2_000_000)
     assert (body.status_code, body.json()["code"]) == (413, "body.too_large")
+
+
+def test_a_body_of_millions_of_values_is_refused_before_they_are_made() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse(b"[" + b"[]," * 600_000 + b"[]]", nodes=1_000_000)
+    assert refused.value.exact_code == "body.too_complex"
+    code = json.dumps(['{"[,\\' * 400_000]).encode()
+    assert parse(code, nodes=10) == ['{"[,\\' * 400_000]
 
 
 async def test_changes_in_different_places_are_merged(api: httpx2.AsyncClient, project: str) -> None:

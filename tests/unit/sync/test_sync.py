@@ -173,6 +173,18 @@ async def test_what_contradicts_is_a_conflict(
     assert await syncs.newest() == head
 
 
+async def test_an_answer_with_many_conflicts_stays_readable(syncs: Syncs) -> None:
+    names = [f"{n}\u202e.txt" for n in range(30)]
+    base = await syncs.send(dict.fromkeys(names, b"base\n" * 1000))
+    await syncs.send(dict.fromkeys(names, b"ours of some length\n" * 1000), base)
+    with pytest.raises(VersionConflict) as refused:
+        await syncs.send(dict.fromkeys(names, b"theirs of some length\n" * 1000), base)
+    conflicts = refused.value.conflicts
+    assert (len(conflicts), bool(conflicts[0].hunks), conflicts[-1].hunks) == (30, True, ())
+    assert "\u202e" not in refused.value.message
+    assert len(str(refused.value.more)) < 400_000
+
+
 async def test_both_doing_the_same_is_no_conflict(syncs: Syncs) -> None:
     base = await syncs.send({"a": b"1", "b": b"1"})
     head = await syncs.send({"a": b"2", "b": None, "c": b"3"}, base)
