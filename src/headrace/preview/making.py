@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from headrace.plan.layer_key import layer_key
 from headrace.plan.project_files import DirectoryFiles
 from headrace.preview.base import Outcome
 from headrace.preview.choice import BUILDS, FILES, Choice, choose
-from headrace.preview.difference import Difference, difference
+from headrace.preview.difference import Difference, applied, difference, expected
 from headrace.preview.output import Shown, plain_files
 from headrace.preview.warm import Warm
 from headrace.tree import load_tree
@@ -71,6 +71,19 @@ class _Plain:
         return Made(Outcome(ok=True), self.choice, plain_files(tree, plan.output, plan.routing))
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A change that the builder got before its version was stored."""
+
+    version_id: str
+    task: "asyncio.Task[Outcome]"
+
+    async def outcome(self) -> Outcome | None:
+        """None when it could not be written; then the builder's tree is not what was expected."""
+        await asyncio.wait({self.task})
+        return None if self.task.cancelled() or self.task.exception() else self.task.result()
+
+
 class Maker:
     """Makes pages of one project, one at a time."""
 
@@ -80,11 +93,28 @@ class Maker:
         self._on_error = on_error
         self._plain: _Plain | None = None
 
-    async def make(self, project: Project, version: Version, warm: Warm | None) -> Made:
+    def begin(
+        self, warm: Warm, version_id: str, written: Mapping[str, bytes], removed: Collection[str]
+    ) -> "Begun | None":
+        """Give a change to the builder that is still on its way to the store; None for one that must be looked at first."""
+        change = expected(warm.tree, written, removed)
+        paths = (*written, *removed)
+        if (
+            warm.ended
+            or any(_PLANNED_FROM.search(path) for path in paths)
+            or warm.driver.restarts(warm.plan, change.change)
+        ):
+            return None
+        return Begun(version_id, asyncio.create_task(warm.apply(change, written, applied(warm.tree, change))))
+
+    async def make(self, project: Project, version: Version, warm: Warm | None, begun: "Begun | None" = None) -> Made:
         """Raises StepFailed for a version that can't be planned, installed or read; then `warm` is as it was."""
+        outcome = await begun.outcome() if begun is not None else None
         tree = await load_tree(self._services.store, version.tree)
         if warm is not None and not warm.ended:
             change = difference(warm.tree, tree)
+            if outcome is not None and begun and begun.version_id == version.id and not change and not outcome.restart:
+                return await self._made(warm, outcome)
             if not change.has_links and await self._fits(project, version, warm, change):
                 made = await self._apply(warm, change, tree)
                 if not made.outcome.restart:
@@ -114,7 +144,9 @@ class Maker:
 
     async def _apply(self, warm: Warm, change: Difference, tree: Tree) -> Made:
         contents = await self._contents(change)
-        outcome = await warm.apply(change, contents, tree)
+        return await self._made(warm, await warm.apply(change, contents, tree))
+
+    async def _made(self, warm: Warm, outcome: Outcome) -> Made:
         changed = outcome.ok and outcome.output_changed
         return Made(outcome, warm.choice, await warm.shown() if changed else None)
 

@@ -6,7 +6,7 @@ Versions are brought to the page one at a time, always the newest: what came whi
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 
 import structlog
@@ -31,7 +31,7 @@ from headrace.preview.blobs import Blobs
 from headrace.preview.choice import Choice
 from headrace.preview.current_page import CurrentPage
 from headrace.preview.facts import Facts
-from headrace.preview.making import Made, Maker
+from headrace.preview.making import Begun, Made, Maker
 from headrace.preview.output import Shown
 from headrace.preview.visit import Visit
 from headrace.preview.warm import Warm
@@ -78,6 +78,7 @@ class Session:
         self._choice: Choice | None = None
         self._page = CurrentPage.of_kept(kept.find(project.id))
         self._work: asyncio.Task[None] | None = None
+        self._begun: Begun | None = None
         self._keeping: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         self._changed = asyncio.Event()
@@ -125,9 +126,19 @@ class Session:
         self.used_at = time.monotonic()
         if self._head is None or version.id > self._head.id:
             self._head = version
-            self._came[version.id] = time.monotonic()
+            self._came.setdefault(version.id, time.monotonic())
             self._status = PreviewStatus.BUILDING
         self._go()
+
+    def begin(self, version_id: str, written: Mapping[str, bytes], removed: Collection[str]) -> None:
+        """
+        A change is being stored as this version: the builder may have it already, if nothing else is going on. It is shown
+        when `show` says that the version exists; otherwise the next version puts right what differs.
+        """
+        self.used_at = time.monotonic()
+        if self.warm is not None and self._work is None and self._begun is None:
+            self._came[version_id] = time.monotonic()
+            self._begun = self._maker.begin(self.warm, version_id, written, removed)
 
     def wake(self, version: Version | None) -> None:
         """Start what is needed to show the newest version, unless that went wrong a moment ago."""
@@ -165,6 +176,10 @@ class Session:
             work, self._work = self._work, None
             work.cancel()
             await asyncio.wait({work})
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            begun.task.cancel()
+            await begun.outcome()
         warm, self.warm = self.warm, None
         if warm is None and self._status is PreviewStatus.ASLEEP:
             return
@@ -239,7 +254,8 @@ class Session:
         try:
             if warm is None:
                 await self._room()
-            made = await self._maker.make(self.project, version, warm)
+            begun, self._begun = self._begun, None
+            made = await self._maker.make(self.project, version, warm, begun)
             outcome = made.outcome
         except StepFailed as failed:
             hint = f" ({failed.failure.hint})" if failed.failure.hint else ""

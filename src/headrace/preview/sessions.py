@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -67,6 +67,11 @@ class Previews:
     async def show(self, project: Project, version: Version) -> None:
         """A new version exists: bring it to the page. Returns at once."""
         self._session(project).show(version)
+
+    def begin(self, project: Project, version_id: str, written: Mapping[str, bytes], removed: Collection[str]) -> None:
+        """A change is being stored as this version. A builder that is awake gets it now; `show` follows, or doesn't."""
+        if session := self._sessions.get(project.id):
+            session.begin(version_id, written, removed)
 
     async def wait(self, project_id: str, version_id: str, seconds: float) -> PreviewState:
         """Until this or a newer version is shown or has failed, or the time is over."""

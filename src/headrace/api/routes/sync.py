@@ -5,6 +5,7 @@ import base64
 import binascii
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
@@ -167,7 +168,8 @@ class _Sync:
             author=Author(kind=body.author.kind, name=body.author.name),
             message=body.message,
         )
-        synced = await sync_files(self._services, self._recent, project, change)
+        early = partial(self._previews.begin, project)
+        synced = await sync_files(self._services, self._recent, project, change, early)
         return answer(self._view(project, synced, await self._preview(project, synced)))
 
     async def _preview(self, project: Project, synced: Synced) -> PreviewState | None:
