@@ -336,6 +336,8 @@
         if (values[0]) return;
         values = ["Assertion failed" + (values.length > 1 ? ":" : ""), ...values.slice(1)];
       }
+      // A development server's client tells everybody each time that it is there.
+      if (method === "debug" && typeof values[0] === "string" && values[0].startsWith("[vite] connect")) return;
       report({ type: "console", level: levels[method], text: message(values), stack: trace() });
     } catch { /* whatever it is, the page's own call goes on */ } finally {
       inside = false;

@@ -197,7 +197,7 @@ function tick() {
   if (state.status === "building") {
     const seconds = (performance.now() - since) / 1000;
     if (seconds >= 0.5) parts.push(`${seconds.toFixed(1)} s`);
-  } else if (state.status === "ready" && typeof state.seconds === "number") {
+  } else if (["ready", "error"].includes(state.status) && typeof state.seconds === "number") {
     parts.push(`in ${state.seconds < 10 ? state.seconds.toFixed(2) : Math.round(state.seconds)} s`);
   }
   const version = state.status === "ready" ? state.served_version : state.version;
@@ -213,7 +213,8 @@ function overlay() {
   const opened = by("overlay").hidden && shown;
   by("overlay").hidden = !shown;
   if (!shown) return;
-  by("overlay-text").textContent = state.message || "";
+  // Where there are diagnostics, the message is the first of them once more.
+  by("overlay-text").textContent = state.diagnostics?.length ? "" : state.message;
   by("overlay-note").hidden = !state.served_version;
   by("diagnostics").replaceChildren(...(state.diagnostics ?? []).slice(0, 50).map(diagnostic));
   if (opened && document.activeElement === document.body) by("overlay").firstElementChild.focus({ preventScroll: true });
