@@ -223,3 +223,17 @@ async def test_a_replaced_server_gets_no_more_requests_and_its_session_goes(plac
     async with place.get("/") as reply:
         assert await reply.text() == "two"
     assert place.upstreams.count == 1
+
+
+async def test_a_message_that_is_too_large_ends_the_connection(place: "Place", behind: Any) -> None:
+    async def answer(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        await ws.send_bytes(b"x" * (17 * 1024 * 1024))
+        await ws.receive()
+        return ws
+
+    place.preview.proxied_to(await behind(answer))
+    async with place.socket("/", max_msg_size=0) as ws:
+        closed = await ws.receive()
+        assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 1009)
