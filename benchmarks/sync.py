@@ -21,7 +21,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx2
@@ -45,6 +45,9 @@ BYTES = 2048
 
 class NoPreviews:
     """Answers at once."""
+
+    def begin(self, project: Project, version_id: str, written: Files, removed: Sequence[str]) -> None:
+        pass
 
     async def show(self, project: Project, version: Version) -> None:
         pass

@@ -28,10 +28,14 @@ class Page:
     """Previews that are ready, failed or late as soon as they are asked; what they were told is kept."""
 
     def __init__(self) -> None:
+        self.begun: list[str] = []
         self.shown: list[str] = []
         self.status = PreviewStatus.READY
         self.served: str | None = None
         self.diagnostics: tuple[Diagnostic, ...] = ()
+
+    def begin(self, project: Project, version_id: str, written: Mapping[str, bytes], removed: Sequence[str]) -> None:
+        self.begun.append(version_id)
 
     async def show(self, project: Project, version: Version) -> None:
         self.shown.append(version.id)
