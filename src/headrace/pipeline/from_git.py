@@ -3,9 +3,10 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from headrace.errors import Conflict, HeadraceError
 from headrace.model.ids import new_id
 from headrace.model.version import BucketSource, GitSource, Tree
 from headrace.pipeline.services import Services
@@ -41,18 +42,27 @@ async def copied(
         await store_tree(services.store, fetched.root, tree)
         try:
             await bucket.write_version(source, project_id, tree, services.store, seconds=seconds, create_only=True)
+        except Conflict:
+            raise  # what is there is somebody else's
+        except BaseException:
+            await _forget(services, project_id, source)
+            raise
+        try:
             yield fetched
         except BaseException:
-            # Nobody knows this id, so nobody would ever remove what is below it.
-            await asyncio.shield(_forget(services, project_id, source))
+            await _forget(services, project_id, source)
             raise
     finally:
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
 
 async def _forget(services: Services, project_id: str, source: BucketSource) -> None:
-    seconds = services.settings.clone_seconds
-    await bucket_of(services).write_version(source, project_id, Tree(files=()), services.store, seconds=seconds)
+    """Nobody knows this id, so nobody would ever remove what is below it. A bucket that does not answer keeps it."""
+    seconds, nothing = services.settings.clone_seconds, Tree(files=())
+    with suppress(HeadraceError):
+        removal = bucket_of(services).write_version(source, project_id, nothing, services.store, seconds=seconds)
+        # Also when the request was given up.
+        await asyncio.shield(removal)
 
 
 def _arranged(cloned: Fetched, place: Path) -> Fetched:

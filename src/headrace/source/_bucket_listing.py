@@ -13,6 +13,10 @@ PARTS = ("frontend", "backend")
 _NEVER = {".git", "node_modules", ".headrace"}
 
 
+def is_left_out(path: str) -> bool:
+    return not _NEVER.isdisjoint(path.split("/"))
+
+
 @dataclass(frozen=True)
 class Listing:
     #: By their path in the tree.
@@ -33,7 +37,7 @@ async def list_project(bucket: Bucket, prefix: str, *, most_files: int, most_byt
                 path = entry.key.removeprefix(prefix)
                 if path == part:
                     continue  # the marker of the directory itself
-                if not _NEVER.isdisjoint(path.split("/")):
+                if is_left_out(path):
                     left_out += 1
                     continue
                 check_key(path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from headrace.model.version import Tree, TreeFile
 from headrace.site.media_types import media_type
 from headrace.source._bucket import PIECE, Bucket, Entry, at_once
-from headrace.source._bucket_listing import check_key
+from headrace.source._bucket_listing import check_key, is_left_out
 from headrace.source.base import Written
 from headrace.store.base import Store
 
@@ -53,7 +53,8 @@ def _followed(tree: Tree) -> dict[str, TreeFile]:
             if at is None or at.link is None:
                 break
             at = by_path.get(_joined(at.path.rpartition("/")[0], at.link))
-        if at is not None and at.link is None:
+        # What would not be listed again could not be removed again either.
+        if at is not None and at.link is None and not is_left_out(path):
             found[path] = at
     return found
 

@@ -262,6 +262,12 @@ async def test_links_are_written_as_the_files_they_point_to(kind: Any, fetcher: 
     assert kind.all() == {f"{PROJECT}/frontend/{name}": b"1" for name in ("a", "l", "x/m")}
 
 
+async def test_what_would_not_be_fetched_is_not_written(kind: Any, fetcher: BucketFetcher) -> None:
+    tree, store = await stored({"frontend/a": b"1", "frontend/node_modules/b/c": b"2"})
+    await fetcher.write_version(source_of(kind), PROJECT, tree, store, seconds=60)
+    assert kind.all() == {f"{PROJECT}/frontend/a": b"1"}
+
+
 async def test_objects_say_what_they_are(kind: Any, fetcher: BucketFetcher) -> None:
     tree, store = await stored({"frontend/index.html": b"<p>", "frontend/x.js": b"", "frontend/y.bin": b"\xff"})
     await fetcher.write_version(source_of(kind), PROJECT, tree, store, seconds=60)
