@@ -68,3 +68,17 @@ def test_min_version_waits_for_an_edit(server: "Server", project: dict[str, Any]
     shown = get(server, f"/preview/{project['id']}/?min_version={version}")
     assert (shown.status_code, shown.headers["X-Headrace-Version"]) == (200, version)
     assert "again" in shown.text
+
+
+def test_a_password_set_by_the_api_opens_the_previews_own_origin(server: "Server", project: dict[str, Any]) -> None:
+    settings = {"settings": {"preview": {"protection": "password", "password": "open sesame"}}}
+    changed = server.http.patch(f"/projects/{project['id']}", json=settings)
+    assert changed.is_success, changed.text
+    assert "sesame" not in changed.text
+    host = {"Host": f"{project['slug']}.preview.localhost"}
+    assert get(server, "/", headers=host).status_code == 401
+    form = {"password": "open sesame", "to": "/data.json"}
+    opened = httpx2.post(f"{server.url}/.headrace/password", data=form, headers=host, follow_redirects=False)
+    assert (opened.status_code, opened.headers["Location"]) == (303, "/data.json")
+    cookie = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0]}
+    assert get(server, "/data.json", headers={**host, **cookie}).json() == {}
