@@ -13,7 +13,9 @@ from headrace.errors import HeadraceError, SandboxBlocked
 from headrace.executor._cgroup import cgroup_mounts
 from headrace.executor._sandbox_directory import cgroup_of
 from headrace.executor.base import Sandbox
-from headrace.model.sandbox import CommandResult, KillReason, SandboxFile
+from headrace.model.limits import NetworkPhase
+from headrace.model.preview import PREVIEW_EVENT, PreviewEgressDenied
+from headrace.model.sandbox import CommandResult, Egress, KillReason, SandboxFile
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Lab
@@ -256,3 +258,20 @@ async def test_without_egress_there_is_no_proxy_and_little_beside_the_command(la
     living = [pid for pid in children if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"]
     assert living == [str(first_process(lab))]
     await end(lab, sandbox, task)
+
+
+async def test_what_a_preview_may_not_reach_is_a_fact_of_its_project(lab: "Lab") -> None:
+    knock = """
+import socket
+with socket.create_connection(("127.0.0.1", 3128)) as proxy:
+    proxy.sendall(b"CONNECT 10.0.0.1:22 HTTP/1.1\\r\\n\\r\\n")
+    print(proxy.recv(1000).split()[1].decode(), flush=True)
+"""
+    sandbox = await lab.open_preview()
+    egress = Egress(phase=NetworkPhase.REGISTRIES)
+    await sandbox.run(lab.command(("python3", "-c", knock), egress=egress), lab.log)
+    assert lab.text() == "403"
+    (denied,) = (event for event in lab.events() if event["type"] == "egress.denied")
+    fact = PREVIEW_EVENT.validate_python(denied)
+    assert isinstance(fact, PreviewEgressDenied)
+    assert (fact.project_id, fact.host, fact.port) == ("prj_1", "10.0.0.1", 22)
