@@ -99,9 +99,8 @@ class Bare:
 
 
 class Ours:
-    def __init__(self, services: Services, client: httpx2.AsyncClient) -> None:
-        self._services, self._client = services, client
-        self._recent = RecentTrees(services.store)
+    def __init__(self, services: Services, client: httpx2.AsyncClient, recent: RecentTrees) -> None:
+        self._services, self._client, self._recent = services, client, recent
 
     async def project(self) -> Project:
         answer = await self._client.post("/workspaces/default/projects", json={"name": "bench"})
@@ -151,7 +150,7 @@ async def measure(place: Path, many: int, few: int) -> None:
         async with httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app), base_url="http://localhost/api/v1", headers=headers, timeout=600
         ) as client:
-            await compare(Ours(services, client), bare, many, few)
+            await compare(Ours(services, client, app.state.recent), bare, many, few)
 
 
 async def compare(ours: Ours, bare: Bare, many: int, few: int) -> None:
