@@ -11,7 +11,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[3]
 
-pytestmark = pytest.mark.xdist_group("buckets")
+pytestmark = pytest.mark.xdist_group("bucket-projects")
 everywhere = pytest.mark.parametrize("kind", ["s3", "azure", "directory"], indirect=True)
 #: For what is decided before a bucket is asked.
 one_kind = pytest.mark.parametrize("kind", ["directory"], indirect=True)
