@@ -2,7 +2,6 @@
 
 import base64
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,7 @@ def data_dir(data_dir: Path, provisions: Path) -> Path:
 
 
 @pytest.fixture
-def vite(server: Server) -> Iterator[Preview]:
+def vite(server: Server) -> Preview:
     """The React template, on its page."""
     preview = Preview(server, server.project("shop"))
     sent = preview.send(example_files())

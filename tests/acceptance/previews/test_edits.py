@@ -76,7 +76,7 @@ def test_new_and_removed_files_are_seen(vite: Preview) -> None:
 def test_of_many_edits_at_once_the_newest_is_shown_and_every_sender_hears_of_it(vite: Preview) -> None:
     answers: list[dict[str, Any]] = []
     senders = [
-        threading.Thread(target=lambda n=number: answers.append(vite.send({PAGE: edited(f"race {n}")})))  # type: ignore[misc]
+        threading.Thread(target=lambda n=number: answers.append(vite.send({PAGE: edited(f"race {n}")})))
         for number in range(8)
     ]
     for sender in senders:
