@@ -10,6 +10,9 @@ export class Crawl {
     this.port = port;
     /** @type {Map<string, object[]>} address -> errors */
     this.broken = new Map();
+    /** Of modules that the server renders with: what transforms it -> errors */
+    this.unrendered = new Map();
+    this.walked = new Set();
   }
 
   // Asked for each time: a restart of the server within the process replaces them.
@@ -35,15 +38,24 @@ export class Crawl {
     for (const module of modules) if (module.url) urls.add(module.url);
     // A file that went away breaks those that import it.
     const orphans = [...lost].flatMap((module) => [...(module.importers ?? [])]);
-    for (const module of orphans) {
+    for (const module of orphans.filter((one) => one.url)) {
       this.graph.invalidateModule(module);
       urls.add(module.url);
     }
     for (const module of lost) urls.delete(module.url);
+    for (const transform of this.unrendered.keys()) modules.add({ rendered: true, transform });
+    this.unrendered = new Map();
     this.broken = new Map([...this.broken].filter(([url]) => url === '/'));
+    urls.delete(undefined);
     await this.#walk([...urls]);
-    const page = this.broken.has('/') ? await this.#document() : [];
-    return [...page, ...this.#all()];
+    const found = this.#all();
+    const rendered = [...modules, ...lost].filter((module) => module.rendered);
+    if (found.length || !(rendered.length || this.broken.has('/'))) return found;
+    const page = await this.#document();
+    if (this.broken.has('/')) for (const module of modules) if (module.rendered) await this.#rendered(module);
+    await this.#walk(this.scripts.filter((url) => !this.walked.has(url)));
+    const all = this.#all();
+    return all.length ? all : page;
   }
 
   modulesOf(files) {
@@ -52,14 +64,32 @@ export class Crawl {
       for (const module of this.graph.getModulesByFile(file) ?? []) found.add(module);
       const others = Object.entries(this.server.environments ?? {}).filter(([name]) => name !== 'client');
       for (const [, environment] of others) {
-        if (environment.moduleGraph?.getModulesByFile(file)?.size) found.add({ ssr: true });
+        for (const module of environment.moduleGraph?.getModulesByFile(file) ?? []) {
+          const transform = async () => {
+            await environment.transformRequest(module.url);
+            // What was transformed counts as run by the server's own loader, and it was not.
+            environment.moduleGraph.invalidateModule(module);
+          };
+          found.add({ rendered: true, transform });
+        }
       }
     }
     return found;
   }
 
+  // A failed page doesn't say where; the modules that the server renders it with do.
+  async #rendered(module) {
+    try {
+      await module.transform();
+    } catch (error) {
+      if (error?.code !== 'ERR_LOAD_URL') this.unrendered.set(module.transform, errorsOf(error));
+    }
+  }
+
   #all() {
-    return [...this.broken].filter(([url]) => url !== '/').flatMap(([, errors]) => errors);
+    const all = [...[...this.broken].filter(([url]) => url !== '/'), ...this.unrendered].flatMap(([, errors]) => errors);
+    // The same mistake is met in the browser's and in the server's copy of a module.
+    return [...new Map(all.map((error) => [`${error.file}:${error.line}:${error.column}`, error])).values()];
   }
 
   async #document() {
@@ -71,7 +101,9 @@ export class Crawl {
         signal: AbortSignal.timeout(PAGE_WITHIN),
       });
       const text = await answer.text();
-      this.scripts = [...text.matchAll(/<script[^>]*\btype="module"[^>]*\bsrc="([^"]+)"/g)]
+      const scripts = text.matchAll(/<script[^>]*\btype="module"[^>]*\bsrc="([^"]+)"/g);
+      const imports = text.matchAll(/\bimport\(\s*["']([^"']+)["']\s*\)/g);
+      this.scripts = [...scripts, ...imports]
         .map((match) => match[1])
         .filter((src) => src.startsWith('/') && !src.startsWith('//') && !src.includes('/@vite/'))
         .map((src) => (base !== '/' && src.startsWith(base) ? `/${src.slice(base.length)}` : src));
@@ -87,6 +119,7 @@ export class Crawl {
 
   async #walk(urls) {
     const seen = new Set(urls);
+    for (const url of urls) this.walked.add(url);
     let level = [...urls];
     while (level.length && seen.size < MOST_MODULES) {
       const next = await Promise.all(level.map((url) => this.#one(url)));

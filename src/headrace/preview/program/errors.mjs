@@ -17,7 +17,7 @@ function described(error, whole) {
   const place = drawn.file ? drawn : placeOf(error, whole);
   const text = drawn.text || message.split('\n').find((line) => line.trim()) || 'unknown error';
   return {
-    message: text.replace(/^\[(?:[A-Z_]+|plugin [^\]]+|builtin:[\w:-]+)\]\s*/, '').replace(/^file: .*$/m, '').trim(),
+    message: text.replace(/^\[(?:[A-Z_]+|plugin [^\]]+|builtin:[\w:-]+)\]\s*/, '').replace(/^\/\S+?:\d+:\d+:? /, '').trim(),
     file: place.file ?? null,
     line: place.line ?? null,
     column: place.column ?? null,
@@ -50,10 +50,13 @@ function placeOf(error, whole) {
     return { file, line, column: column + 1 };
   }
   const loc = error?.loc?.start ?? error?.loc ?? error?.start ?? whole?.loc;
-  const file = error?.loc?.file ?? error?.id ?? error?.filename ?? whole?.loc?.file ?? whole?.id;
-  const fromOne = /vue|svelte/.test(error?.plugin ?? '') ? 0 : 1;
+  const written = fromText(clean(error?.message));
+  const names = [error?.loc?.file, error?.id, error?.filename, whole?.loc?.file, whole?.id, written.file].filter(Boolean);
+  // Some plugins name only the last part of a path.
+  const file = names.find((name) => name.includes('/')) ?? names[0];
+  const fromOne = /vue/.test(error?.plugin ?? '') ? 0 : 1;
   if (loc?.line) return { file: file && withoutQuery(file), line: loc.line, column: (loc.column ?? 0) + fromOne };
-  return file ? { file: withoutQuery(file) } : fromText(clean(error?.message));
+  return written.line || !file ? written : { file: withoutQuery(file) };
 }
 
 // "…from "src/App.tsx". Does the file exist?" and "/app/src/App.tsx:3:7" stand in messages of plugins.

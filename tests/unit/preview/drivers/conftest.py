@@ -25,6 +25,8 @@ from headrace.preview.base import Builder, Change, Driver, Outcome, Setup
 from headrace.preview.drivers.vite import MOUNTED, PROGRAM
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
+#: Projects that can't be deployed yet, so they are no examples.
+PROJECTS = Path(__file__).with_name("projects")
 
 
 def free_port() -> int:
@@ -152,13 +154,13 @@ class Installed:
 
     def copy(self, name: str, target: Path) -> Path:
         """A copy of an example that may be changed. Dependencies are hard links: nothing writes to them."""
-        shutil.copytree(EXAMPLES / name, target)
+        shutil.copytree(_source(name), target)
         modules = self._modules(name)
         subprocess.run(["cp", "-al", str(modules), str(target / "node_modules")], check=True)
         return target
 
     def _modules(self, name: str) -> Path:
-        lock = EXAMPLES / name / "package-lock.json"
+        lock = _source(name) / "package-lock.json"
         place = self._place / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
         self._place.mkdir(parents=True, exist_ok=True)
         with Path(f"{place}.lock").open("w") as held:
@@ -168,10 +170,16 @@ class Installed:
                 shutil.rmtree(aside, ignore_errors=True)
                 aside.mkdir()
                 for file in ("package.json", "package-lock.json"):
-                    shutil.copy(EXAMPLES / name / file, aside)
-                subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=aside, check=True)
+                    shutil.copy(lock.with_name(file), aside)
+                # Not `ci`: npm calls a lock file without addresses out of step when packages of other systems are in it.
+                argv = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+                subprocess.run(argv, cwd=aside, check=True)
                 aside.rename(place)
         return place / "node_modules"
+
+
+def _source(name: str) -> Path:
+    return next(place / name for place in (EXAMPLES, PROJECTS) if (place / name).exists())
 
 
 @pytest.fixture(scope="session")
