@@ -152,6 +152,8 @@ async def _prepare(
     combined = await combine(theirs, ours, sent.files, _reader(services, sent))
     if combined.conflicts and head is not None:
         raise VersionConflict(combined.conflicts, head.id)
+    if not combined.new:
+        return _Prepared(ours, {}, ours, b"", {})
     after = ours.changed(combined.new)
     check_links_stay(combined.new, ours, after)
     check_result(ours, after, limits)
