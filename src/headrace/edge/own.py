@@ -33,7 +33,9 @@ _SCRIPT = "/.headrace/page.js"
 _CONSOLE = "/.headrace/console"
 _EVENTS = "/.headrace/events"
 
-_PLACE = b'"HEADRACE_CONFIGURATION"'
+#: The script's files, in their order: they share one function.
+_PARTS = ("values.js", "told.js", "versions.js")
+_ONCE = b"if (window.__headrace_page__) return;\nObject.defineProperty(window, '__headrace_page__', { value: true });\n"
 _BODY_SECONDS = 10.0
 #: Open event streams: each costs a connection.
 _MOST_OF_ONE = 100
@@ -59,7 +61,8 @@ class Own:
         self._told = Told()
         self._stream = OwnStream(events)
         self._open: Counter[str] = Counter()
-        self._script = (files("headrace.preview") / "page" / "page.js").read_bytes()
+        page = files("headrace.preview") / "page"
+        self._script = b"\n".join((page / part).read_bytes() for part in _PARTS)
 
     async def __call__(self, visit: Visit, previews: Previews, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request below `/.headrace/` of somebody who may see the preview."""
@@ -89,7 +92,8 @@ class Own:
             # A development server brings its own way to show changes.
             "reload": visit.upstream is None,
         }
-        body = self._script.replace(_PLACE, orjson.dumps(configuration))
+        known = b"const config = %b;\n" % orjson.dumps(configuration)
+        body = b'(() => {\n"use strict";\n' + _ONCE + known + self._script + b"})();\n"
         etag = b'"%b"' % hashlib.sha256(body).hexdigest()[:32].encode()
         headers = (
             (b"content-type", b"text/javascript; charset=utf-8"),
@@ -98,8 +102,8 @@ class Own:
             (b"x-content-type-options", b"nosniff"),
             (b"cross-origin-resource-policy", b"same-origin"),
         )
-        known = next((value for name, value in scope["headers"] if name == b"if-none-match"), None)
-        if known is not None and names_etag(known, etag):
+        asked = next((value for name, value in scope["headers"] if name == b"if-none-match"), None)
+        if asked is not None and names_etag(asked, etag):
             return await reply.send(304, headers)
         return await reply.send(200, headers, body)
 

@@ -114,7 +114,7 @@ async def told(shown: Shown) -> list[dict[str, Any]]:
 async def test_the_script_knows_which_pages_may_hear_it(own: Own, shown: Shown) -> None:
     script = await ask(own, shown, "/.headrace/page.js")
     assert script.headers[b"content-type"] == b"text/javascript; charset=utf-8"
-    configuration = orjson.loads(script.body.rpartition(b"})(")[2].rpartition(b");")[0])
+    configuration = orjson.loads(script.body.partition(b"const config = ")[2].partition(b";\n")[0])
     hosts = ["127.0.0.1", "[::1]", "example.com", "localhost"]
     assert configuration == {"origins": [f"http://{host}:8080" for host in hosts], "reload": True}
 

@@ -250,10 +250,13 @@ const HEARD = {
   "preview.asleep": () => ({ status: "asleep" }),
 };
 
+let changes = 0;
+
 function happened(event) {
   const isNew = event.seq > Number(last);
   if (Object.hasOwn(HEARD, event.type)) {
     if (!isNew) return;
+    changes++;
     show(HEARD[event.type](event));
     // A page of Headrace's own ("can't be shown") stands in the frame, and does not see that things have changed.
     if (event.type === "preview.ready" && !alive) load(lastPage);
@@ -314,7 +317,10 @@ async function power() {
   by("power").disabled = true;
   try {
     const wakes = state.status === "asleep";
-    show(await ask(wakes ? "/wake" : "/stop", { method: "POST" }));
+    const before = changes;
+    const answered = await ask(wakes ? "/wake" : "/stop", { method: "POST" });
+    // What it says may be older than an event that came meanwhile.
+    if (changes === before) show(answered);
     if (wakes && !alive) load(lastPage);
     notice(null);
   } catch (error) {
