@@ -47,6 +47,7 @@ PROGRAM = "/opt/headrace/preview"
 _PROGRAM_SOURCE = Path(preview.__file__).with_name("program")
 
 #: A preview runs until it is put to sleep. Long enough never to be met, short enough for every clock.
+_END_SECONDS = 5.0
 _NO_LIMIT_SECONDS = 10 * 365 * 86400.0
 _KILLED = {
     KillReason.MEMORY: "it used more memory than it may",
@@ -128,7 +129,7 @@ class Warm:
         command = self._command(project, setup, limits, services)
         self._run = asyncio.create_task(self._sandbox.run(command, log), name=name)
         held.push_async_callback(self._ended)
-        await self._sandbox.running()
+        await self._started()
         self._builder = self.driver.attach(setup, self.plan, _Link(self._sandbox, self._run, lines))
         held.push_async_callback(self._builder.close)
         self._builder.on_error(on_error)
@@ -185,6 +186,15 @@ class Warm:
             return reader.read(tree)
         finally:
             os.close(tree)
+
+    async def _started(self) -> None:
+        try:
+            await self._sandbox.running()
+        except ExecutorUnavailable:
+            # One that has ended already has a result, and the driver says what it printed.
+            await asyncio.wait({self._run}, timeout=_END_SECONDS)
+            if not self._run.done() or self._run.exception() is not None:
+                raise
 
     async def _ended(self) -> None:
         if self._worked and self._keep and not self.ended:
