@@ -11,6 +11,10 @@ Kind = Literal["ws", "prj", "ver", "build", "dpl", "job", "sbx", "req"]
 #: Any kind of id.
 ID_PATTERN = r"^[a-z]{2,8}_[0-9a-hjkmnp-tv-z]{26}$"
 
+#: Of a ULID's text.
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_TIME_DIGITS = 10
+
 _FORM = re.compile(ID_PATTERN)
 
 
@@ -31,7 +35,10 @@ def id_after(kind: Kind, previous: str | None) -> str:
 
 def made_at(identifier: str) -> str:
     """When an id was made, in the form of the model's times: it is part of the id."""
-    milliseconds = ULID.from_str(identifier.partition("_")[2].upper()).milliseconds
+    milliseconds = 0
+    # By hand: many rows are read for a page, and the library takes a whole id apart.
+    for digit in identifier.partition("_")[2][:_TIME_DIGITS]:
+        milliseconds = 32 * milliseconds + _DIGITS.index(digit)
     seconds, rest = divmod(milliseconds, 1000)
     made = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
     return made.isoformat(timespec="milliseconds")
