@@ -69,7 +69,10 @@ class Link(Protocol):
     """What a builder may do with the command that runs."""
 
     def socket(self) -> socket.socket:
-        """A new non-blocking TCP socket that reaches the sandbox's loopback. See `Sandbox.socket`."""
+        """
+        A new non-blocking TCP socket that reaches the sandbox's loopback. See `Sandbox.socket`. Raises ConnectionRefusedError
+        when the command has ended.
+        """
         ...
 
     def lines(self, after: int = 0) -> Sequence[LogLine]:

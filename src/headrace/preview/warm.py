@@ -47,8 +47,9 @@ PROGRAM = "/opt/headrace/preview"
 _PROGRAM_SOURCE = Path(preview.__file__).with_name("program")
 
 #: A preview runs until it is put to sleep. Long enough never to be met, short enough for every clock.
-_END_SECONDS = 5.0
 _NO_LIMIT_SECONDS = 10 * 365 * 86400.0
+#: How long the result of a command that has ended may take to be written.
+_END_SECONDS = 5.0
 _KILLED = {
     KillReason.MEMORY: "it used more memory than it may",
     KillReason.DISK: "it wrote more than it may",
@@ -247,7 +248,10 @@ class _Link:
         self._lines = lines
 
     def socket(self) -> socket.socket:
-        return self._sandbox.socket()
+        try:
+            return self._sandbox.socket()
+        except ExecutorUnavailable as exc:
+            raise ConnectionRefusedError(str(exc)) from exc
 
     def lines(self, after: int = 0) -> Sequence[LogLine]:
         return self._lines.after(after)

@@ -19,7 +19,10 @@ class Answer(NamedTuple):
 
 async def ask(link: Link, port: int, path: str, seconds: float) -> Answer | None:
     """The answer to a GET, as a browser would ask; None when nobody listens. Raises TimeoutError."""
-    connection = link.socket()
+    try:
+        connection = link.socket()
+    except OSError:
+        return None
     try:
         async with asyncio.timeout(seconds):
             return await _ask(connection, port, path)
