@@ -140,6 +140,7 @@ async def test_new_styles_are_put_in_and_everything_else_loads_the_page_again(se
     await page.goto(await server.link())
     heading = framed(page).get_by_role("heading", name="Hello")
     await expect(heading).to_have_css("color", "rgb(1, 2, 3)")
+    await expect(page.locator("#rows .row")).to_have_count(5)
     await framed(page).locator("html").evaluate("() => { window.kept = true }")
 
     await server.sync({"style.css": "h1 { color: rgb(7, 8, 9) }"})

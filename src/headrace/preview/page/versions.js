@@ -3,6 +3,7 @@
 function showVersions() {
   const SCROLL = "headrace.scroll ";
   const isSheet = (link) => link.matches("link[rel~='stylesheet'][href]");
+  let snapshot = null;
   let first = null;
   let source = null;
   let wanted = null;
@@ -24,7 +25,22 @@ function showVersions() {
 
   // Before deferred scripts run: what they make of the page says nothing about its file.
   document.addEventListener("readystatechange", () => {
-    if (document.readyState === "interactive") first = shape(document);
+    if (document.readyState === "interactive") snapshot = shape(document);
+  });
+
+  const parsed = (html) => shape(native.parse.call(new DOMParser(), html, "text/html"));
+
+  const ask = () => native.fetch(location.href, {
+    cache: "no-store", headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error",
+  });
+
+  // Scripts may have changed the page while it was read: its file, asked for again, is the better thing to compare with.
+  addEventListener("load", async () => {
+    try {
+      const answer = await ask();
+      const file = parsed(await answer.text());
+      if (answer.ok && answer.headers.get("X-Headrace-Version") === version) first ??= file;
+    } catch { /* what was read has to do */ }
   });
 
   async function update() {
@@ -45,12 +61,12 @@ function showVersions() {
 
   /** Puts in new style sheets when nothing else has changed. False when the page has to be loaded again. */
   async function onlyStyles() {
-    if (!first || document.readyState === "loading") return false;
-    const answer = await native.fetch(location.href, {
-      cache: "no-store", headers: { Accept: "text/html" }, credentials: "same-origin", redirect: "error",
-    });
+    if (document.readyState === "loading") return false;
+    first ??= snapshot;
+    if (!first) return false;
+    const answer = await ask();
     if (!answer.ok) return false;
-    const next = shape(native.parse.call(new DOMParser(), await answer.text(), "text/html"));
+    const next = parsed(await answer.text());
     if (next.rest !== first.rest || next.sheets.length !== first.sheets.length) return false;
     const changed = new Map();
     first.sheets.forEach((href, at) => { if (href !== next.sheets[at]) changed.set(href, next.sheets[at]); });
