@@ -43,12 +43,12 @@ async def test_a_line_of_the_console_becomes_an_event() -> None:
 async def test_an_error_has_its_stack_in_lines_of_the_source() -> None:
     data = json.dumps({"version": 3, "sources": ["../../src/a.ts"], "names": [], "mappings": "AAEI"}).encode()
     report = {"type": "error", "message": "boom", "stack": f"boom@{ORIGIN}/assets/a.js:1:1\nboom@{ORIGIN}/b.js:2:2"}
-    [event] = await Told().events(
-        PROJECT,
-        read_batch(batch(report)),
-        origin=ORIGIN,
-        map_of=beside(lambda path: data if path == "assets/a.js.map" else None),
-    )
+
+    async def maps(script: str) -> bytes | None:
+        return data if script == "assets/a.js" else None
+
+    reports = read_batch(batch(report))
+    [event] = await Told().events(PROJECT, reports, origin=ORIGIN, map_of=beside(maps))
     assert isinstance(event, PreviewError)
     assert [(at.file, at.line, at.column) for at in event.stack] == [("src/a.ts", 3, 5), ("b.js", 2, 2)]
 

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -15,6 +16,13 @@ MAPPINGS = "AAEI"
 
 def map_of(source: str) -> bytes:
     return json.dumps({"version": 3, "sources": [source], "names": [], "mappings": MAPPINGS}).encode()
+
+
+def always(data: bytes | None) -> Callable[[str], Awaitable[bytes | None]]:
+    async def maps(_: str) -> bytes | None:
+        return data
+
+    return maps
 
 
 @pytest.mark.parametrize(
@@ -41,8 +49,10 @@ def test_a_source_is_named_as_the_project_names_it(source: str, script: str, roo
 
 
 async def test_a_map_beside_the_script_is_used() -> None:
-    maps = {"assets/a b.js.map": map_of("../../src/a.ts")}
-    found = await Originals().find(Frame("run", f"{ORIGIN}/assets/a%20b.js?v=1", 1, 40), ORIGIN, beside(maps.get))
+    async def maps(script: str) -> bytes | None:
+        return map_of("../../src/a.ts") if script == "assets/a b.js" else None
+
+    found = await Originals().find(Frame("run", f"{ORIGIN}/assets/a%20b.js?v=1", 1, 40), ORIGIN, beside(maps))
     assert (found.file, found.line, found.column, found.function) == ("src/a.ts", 3, 5, "run")
 
 
@@ -83,7 +93,7 @@ async def test_a_map_on_another_server_is_not_fetched() -> None:
 
 @pytest.mark.parametrize("data", [None, b"", b"{}", b"not a map"])
 async def test_without_a_readable_map_the_place_is_the_scripts_own(data: bytes | None) -> None:
-    found = await Originals().find(Frame("f", f"{ORIGIN}/js/a.js?v=1", 7, 8), ORIGIN, beside(lambda _: data))
+    found = await Originals().find(Frame("f", f"{ORIGIN}/js/a.js?v=1", 7, 8), ORIGIN, beside(always(data)))
     assert (found.file, found.line, found.column, found.function) == ("js/a.js", 7, 8, "f")
 
 
@@ -94,5 +104,5 @@ async def test_a_script_in_the_page_itself_is_in_its_file() -> None:
 
 async def test_a_script_from_elsewhere_is_named_by_its_address() -> None:
     url = "https://cdn.example/lib.js"
-    found = await Originals().find(Frame(None, url, 7, 8), ORIGIN, beside(lambda _: map_of("a.ts")))
+    found = await Originals().find(Frame(None, url, 7, 8), ORIGIN, beside(always(map_of("a.ts"))))
     assert (found.file, found.line) == (url, 7)
