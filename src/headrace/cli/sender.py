@@ -16,8 +16,8 @@ from headrace.cli.preview_words import Words
 from headrace.source.archive import pack_directory
 
 #: A change with more content is uploaded as an archive, or sent in several parts.
-PART_BYTES = 4 << 20
-PART_FILES = 2000
+PART_BYTES = 24 << 20
+PART_FILES = 20_000
 
 #: As long as the server lets one request wait.
 MOST_WAIT_SECONDS = 100
