@@ -1,12 +1,14 @@
 // Walks what a browser would ask for, so that errors are found without one, and the first visitor finds it done.
+import fs from 'node:fs';
 import { errorsOf } from './errors.mjs';
 
 const MOST_MODULES = 4_000;
 const PAGE_WITHIN = 30_000;
 
 export class Crawl {
-  constructor(server, port) {
+  constructor(server, port, parse) {
     this.server = server;
+    this.parse = parse;
     this.port = port;
     /** @type {Map<string, object[]>} address -> errors */
     this.broken = new Map();
@@ -137,13 +139,37 @@ export class Crawl {
       return [];
     }
     const module = await this.graph.getModuleByUrl(url);
+    if (/\.m?js$/.test(url) && module?.file && !module.file.includes('/node_modules/')) this.#readable(url, module);
     return [...(module?.importedModules ?? [])]
       .filter((other) => !other.transformResult && other.url && !/\/node_modules\/|^\/@/.test(other.url))
       .map((other) => other.url);
+  }
+
+  // Plain JavaScript is served without being parsed: only the browser would see that it can't be read.
+  #readable(url, module) {
+    try {
+      this.parse?.(module.transformResult?.code ?? '');
+    } catch (error) {
+      this.broken.set(url, errorsOf(placed(error, module.file, this.parse)));
+    }
   }
 
   async #isWanted(url) {
     const module = await this.graph.getModuleByUrl(url);
     return !module || [...(module.importers ?? [])].some((importer) => importer.transformResult);
   }
+}
+
+/** The error with its place in the file, which what was served of it may not have. */
+function placed(error, file, parse) {
+  const source = fs.readFileSync(file, 'utf8');
+  try {
+    parse(source);
+  } catch (own) {
+    const at = own.pos ?? own.errors?.[0]?.pos;
+    if (at === undefined) return Object.assign(own, { id: file });
+    const lines = source.slice(0, at).split('\n');
+    return { message: own.errors?.[0]?.message ?? own.message, id: file, code: own.code, loc: { line: lines.length, column: lines.at(-1).length } };
+  }
+  return { message: error.message, id: file, code: error.code };
 }

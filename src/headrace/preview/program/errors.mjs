@@ -1,5 +1,7 @@
 // Whatever a tool throws, as plain errors with a place: lines and columns are 1-based.
 
+import fs from 'node:fs';
+
 // eslint-disable-next-line no-control-regex
 const ANSI = /\u001b\[[0-9;]*m/g;
 const MOST = 20;
@@ -12,9 +14,10 @@ export function errorsOf(thrown) {
 }
 
 function described(error, whole) {
-  const message = clean(error?.reason ?? error?.text ?? error?.message ?? error);
+  const said = clean(error?.reason ?? error?.text ?? error?.message ?? error);
+  const message = said.replace(/^\w+ failed with \d+ errors?:\s*\n+/, '');
   const drawn = fromFrame(message);
-  const place = drawn.file ? drawn : placeOf(error, whole);
+  const place = sought(drawn.file ? drawn : placeOf(error, whole), message);
   const text = drawn.text || message.split('\n').find((line) => line.trim()) || 'unknown error';
   return {
     message: text.replace(/^\[(?:[A-Z_]+|plugin [^\]]+|builtin:[\w:-]+)\]\s*/, '').replace(/^\/\S+?:\d+:\d+:? /, '').trim(),
@@ -57,6 +60,19 @@ function placeOf(error, whole) {
   const fromOne = /vue/.test(error?.plugin ?? '') ? 0 : 1;
   if (loc?.line) return { file: file && withoutQuery(file), line: loc.line, column: (loc.column ?? 0) + fromOne };
   return written.line || !file ? written : { file: withoutQuery(file) };
+}
+
+// Rollup says which import it can't resolve and not where it stands.
+function sought(place, message) {
+  const name = message.match(/resolve (?:import )?["']([^"']+)["']/)?.[1];
+  if (place.line || !place.file || !name) return place;
+  try {
+    const lines = fs.readFileSync(place.file, 'utf8').split('\n');
+    const at = lines.findIndex((line) => line.includes(`'${name}'`) || line.includes(`"${name}"`));
+    return at < 0 ? place : { ...place, line: at + 1, column: lines[at].indexOf(name) + 1 };
+  } catch {
+    return place;
+  }
 }
 
 // "…from "src/App.tsx". Does the file exist?" and "/app/src/App.tsx:3:7" stand in messages of plugins.

@@ -24,7 +24,7 @@ export class Keeper {
     this.orders = new Orders(this.server);
     await this.server.listen();
     this.#countMessages();
-    this.crawl = new Crawl(this.server, settings.page);
+    this.crawl = new Crawl(this.server, settings.page, vite.parseAst);
     const whole = this.#errors(() => this.crawl.page()).then((errors) => {
       if (this.listening && errors.length) this.tell({ event: 'error', errors });
       return errors;
