@@ -69,7 +69,11 @@ def _keep(
             if any(path.rpartition("/")[2] == NAME for path in paths):
                 take_over_proxy(sender.client, project, local.root)
 
-        keeper.run(on_saved=saved, on_first=lambda: _open(opens))
+        try:
+            keeper.run(on_saved=saved, on_first=lambda: _open(opens))
+        finally:
+            # Ctrl-C may have come between a sync and its being remembered.
+            sender.keep()
 
 
 def _find(settings: Settings, server: Server) -> Client | None:

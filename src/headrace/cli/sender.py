@@ -68,12 +68,13 @@ class Sender:
         changed = self._pending()
         if not changed:
             return False
-        try:
-            self._bring(changed, time.monotonic(), seconds)
-        finally:
-            # Also at Ctrl-C: what was sent must not look like somebody else's change the next time.
-            self._agreement.keep(self._kept)
+        self._bring(changed, time.monotonic(), seconds)
+        self.keep()
         return True
+
+    def keep(self) -> None:
+        """Remember for the next run what was sent, so that it does not look like somebody else's change."""
+        self._agreement.keep(self._kept)
 
     def _bring(self, changed: Mapping[str, LocalFile | None], began: float, seconds: float) -> None:
         size = sum(file.size for file in changed.values() if file)
