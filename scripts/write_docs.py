@@ -1,6 +1,6 @@
 """
 Write the pages of docs/ that are made from the code: configuration.md from the settings, cli.md from the commands, map.md
-from the first sentence of every module.
+from the first sentence of every module, failures.md from the meanings of the reasons.
 
     .venv/bin/python scripts/write_docs.py            write them
     .venv/bin/python scripts/write_docs.py --check    exit 1 and name those that are out of date
@@ -15,6 +15,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from headrace.cli.catalogue import CATALOGUE
+from headrace.diagnostics.reasons import markdown as failures
 from headrace.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -153,7 +154,12 @@ def _first_sentence(module: Path) -> str:
     return re.split(r"(?<=\.) ", paragraph, maxsplit=1)[0].rstrip(".")
 
 
-PAGES = {"configuration.md": configuration, "cli.md": cli, "map.md": module_map}
+PAGES = {
+    "configuration.md": configuration,
+    "cli.md": cli,
+    "map.md": module_map,
+    "failures.md": failures,
+}
 
 
 def main() -> int:

@@ -24,16 +24,23 @@ class FailureReason(StrEnum):
     UNSUPPORTED = "unsupported"
     MISSING_SCRIPT = "missing_script"
     WRONG_NODE_VERSION = "wrong_node_version"
+    MISSING_ENV = "missing_env"
     # dependencies
     MISSING_DEPENDENCY = "missing_dependency"
     VERSION_NOT_FOUND = "version_not_found"
     LOCKFILE_OUT_OF_DATE = "lockfile_out_of_date"
     PEER_CONFLICT = "peer_conflict"
+    INSTALL_SCRIPT_FAILED = "install_script_failed"
+    GIT_DEPENDENCY_FAILED = "git_dependency_failed"
     REGISTRY_UNAVAILABLE = "registry_unavailable"
+    REGISTRY_AUTH_FAILED = "registry_auth_failed"
     NETWORK_DENIED = "network_denied"
     # build
+    CASE_MISMATCH = "case_mismatch"
     TYPE_ERROR = "type_error"
     SYNTAX_ERROR = "syntax_error"
+    LINT_ERROR = "lint_error"
+    PRERENDER_FAILED = "prerender_failed"
     COMMAND_FAILED = "command_failed"
     # limits
     OUT_OF_MEMORY = "out_of_memory"
