@@ -326,6 +326,11 @@ def test_a_proxy_of_the_projects_file_becomes_its_setting(server: "Server", watc
     rules = server.http.get(f"/projects/{project}").json()["settings"]["proxy"]
     assert rules == [{"path": "/api/", "to": "http://127.0.0.1:8000"}]
     assert b"/api/ of the page goes to http://127.0.0.1:8000" in watching.said
+    watching.next("sync")
+    (site / "headrace.toml").write_text('[dev.proxy]\n"/api/" = "http://127.0.0.1:9000"\n')
+    watching.next("sync")
+    rules = server.http.get(f"/projects/{project}").json()["settings"]["proxy"]
+    assert rules == [{"path": "/api/", "to": "http://127.0.0.1:9000"}]
 
 
 @pytest.mark.sandbox
@@ -382,3 +387,16 @@ def script_of(url: str) -> str:
     found = re.search(r'src="/(assets/[^"]+\.js)"', page(url).text)
     assert found, page(url).text
     return page(url, found[1]).text
+
+
+def test_sync_of_what_is_there_already_says_so(
+    server: "Server", watch: Watch, site: Path, environment: dict[str, str]
+) -> None:
+    watching = watch()
+    watching.next("sync")
+    watching.stop()
+    ended = headrace(environment, "sync", "my-site", "index.html", "--dir", site)
+    assert (ended.returncode, "is there already" in ended.stderr) == (0, True)
+    assert headrace(environment, "sync", "my-site", "--delete", "index.html").returncode == 1
+    gone = headrace(environment, "sync", "my-site", "--delete", "index.html")
+    assert (gone.returncode, "nothing changed" in gone.stderr) == (1, True)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NoReturn
 
 from headrace.cli.client import Client
@@ -58,8 +58,8 @@ class Keeper:
         #: What was said last of an error; it is said once, however often it is tried again.
         self._trouble = ""
 
-    def run(self, *, on_saved: Callable[[Collection[str]], None], on_first: Callable[[], None]) -> NoReturn:
-        """`on_saved` is told the paths of each burst before they are sent, `on_first` that the first state was shown."""
+    def run(self, *, on_saved: Callable[[], None], on_first: Callable[[], None]) -> NoReturn:
+        """`on_saved` is called before each burst is sent, `on_first` when the first state was shown."""
         touched: set[str] | None = None
         self._follower.follow(self._sender.client)
         while True:
@@ -67,7 +67,7 @@ class Keeper:
                 if not self._look(touched):
                     touched = None
                     continue
-                on_saved(self._local.files if touched is None else touched)
+                on_saved()
                 self._in_step()
                 self._trouble = ""
                 if not self._shown:

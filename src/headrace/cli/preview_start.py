@@ -1,7 +1,6 @@
 """Gets everything ready that `headrace preview DIRECTORY` needs, and hands over to the loop."""
 
 import getpass
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -65,9 +64,14 @@ def _keep(
             project=project["id"],
         )
 
-        def saved(paths: Collection[str]) -> None:
-            if any(path.rpartition("/")[2] == NAME for path in paths):
-                take_over_proxy(sender.client, project, local.root)
+        read: list[Any] = []
+
+        def saved() -> None:
+            # It was read before the watch began, and is again only when it is another one.
+            now = [file for path, file in local.files.items() if path.rpartition("/")[2] == NAME]
+            if read and read[-1] != now:
+                take_over_proxy(sender.client, sender.client.get(f"/projects/{project['id']}"), local.root)
+            read[:] = [now]
 
         try:
             keeper.run(on_saved=saved, on_first=lambda: _open(opens))

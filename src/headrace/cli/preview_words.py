@@ -83,7 +83,8 @@ class Words:
                 self.say(f"{_red('✗')} {what}  {_red('failed')} after {seconds_text(took)}{rest}")
                 self.diagnostics(answer.get("diagnostics") or (), _message(answer))
             case "no_changes":
-                self.say(f"{_dim('·')} {what}  is there already")
+                self.say(f"{_dim('·')} {what or 'nothing changed: all of it'}  is there already")
+                self.diagnostics(answer.get("diagnostics") or (), "")
             case "asleep":
                 self.say(f"{_dim('·')} {what}  stored; the preview sleeps and will show it")
             case _:

@@ -94,9 +94,14 @@ def _tell(status: int, told: Any, project: str, directory: Path, *, waited: bool
             note(f"stored {told['version']}")
         if told.get("url"):
             answer(told["url"])
-    if told["status"] == "error":
+    if told["status"] == "error" or (waited and _is_broken(told)):
         return BUILD_FAILED
     return TIMED_OUT if waited and told["status"] == "building" else OK
+
+
+def _is_broken(told: Any) -> bool:
+    """Whether the project holds these files already, and can't be shown with them."""
+    return told["status"] == "no_changes" and (told.get("preview") or {}).get("status") == "error"
 
 
 def _edits(directory: Path, files: tuple[str, ...], deleted: tuple[str, ...]) -> list[dict[str, Any]]:
