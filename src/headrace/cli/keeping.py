@@ -55,6 +55,7 @@ class Keeper:
         self._project = project
         self._met = False
         self._shown = False
+        self._polls = False
         #: What was said last of an error; it is said once, however often it is tried again.
         self._trouble = ""
 
@@ -96,12 +97,12 @@ class Keeper:
                     f"{self._local.root} is gone", hint="start `headrace preview` again where it is now"
                 ) from exc
             raise InvalidInput(f"{exc.filename or self._local.root} can't be read: {exc.strerror}") from exc
-        polled = self._watcher.polls
         anew = self._watcher.watch(self._local.directories)
         if self._watcher.polls:
             # Looking shall not take more than a tenth of a processor.
             self._watcher.poll_seconds = max(0.3, 10 * (time.monotonic() - began))
-            if not polled:
+            if not self._polls:
+                self._polls = True
                 note(f"! Nobody tells of changes here ({self._watcher.polls}): looking again and again instead")
         return not anew
 

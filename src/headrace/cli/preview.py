@@ -1,6 +1,5 @@
 """`headrace preview`: a directory that is watched, and the previews there are."""
 
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -38,7 +37,7 @@ def command() -> None:
 
 
 @command.command("watch")
-@click.argument("directory", type=click.Path(path_type=Path), default=Path())
+@click.argument("directory", default=".")
 @click.option(
     "--mode", type=click.Choice(["auto", "build", "dev"]), help="Show what production would serve, or the dev server."
 )
@@ -47,7 +46,7 @@ def command() -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port for a server that is started now; 0 takes a free one."
 )
-def watching(directory: Path, mode: str | None, opens: bool, as_json: bool, port: int | None) -> NoReturn:
+def watching(directory: str, mode: str | None, opens: bool, as_json: bool, port: int | None) -> NoReturn:
     """Watch DIRECTORY; the same as without `watch`."""
     from headrace.cli.preview_start import watch_directory
 

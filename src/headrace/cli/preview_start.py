@@ -24,10 +24,10 @@ from headrace.settings import Settings, read_settings
 from headrace.sync.entries import SyncLimits
 
 
-def watch_directory(directory: Path, *, mode: str | None, opens: bool, as_json: bool, port: int | None) -> NoReturn:
+def watch_directory(directory: str, *, mode: str | None, opens: bool, as_json: bool, port: int | None) -> NoReturn:
     """Watch until Ctrl-C."""
     settings = read_settings()
-    source = source_of(str(directory))
+    source = source_of(directory)
     if not isinstance(source, DirectorySource):
         raise InvalidInput("a preview watches a directory", hint="`headrace up` builds a repository")
     with serving(settings, port=port, stays=False) as server:

@@ -81,3 +81,9 @@ def test_a_wait_ends_when_somebody_wakes_it(watcher: Watcher) -> None:
 def test_a_directory_that_went_meanwhile_is_no_reason_to_look_again_and_again(watcher: Watcher) -> None:
     watcher.watch({"", "gone"})
     assert not watcher.polls
+
+
+def test_where_nobody_tells_of_changes_each_wait_means_to_look_everywhere(watcher: Watcher) -> None:
+    watcher.polls, watcher.poll_seconds = "file system nfs4", 0.001
+    assert not watcher.watch({""})
+    assert watcher.wait() is None
