@@ -3,10 +3,10 @@
 import asyncio
 import re
 from collections.abc import Callable, Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
-from headrace.errors import StepFailed, found
+from headrace.errors import NotFound, StepFailed, found
 from headrace.layers.layers import Layer
 from headrace.model.build import Build, BuildOptions, BuildStatus
 from headrace.model.diagnostic import Failure, FailureReason
@@ -54,21 +54,18 @@ class Made:
 
 
 @dataclass(frozen=True)
-class _Plain:
-    """What was planned for files that are served as they are: it holds until a file changes that plans are made from."""
+class _Basis:
+    """What was planned and chosen: it holds for later versions too, until a file changes that plans are made from."""
 
     project: Project
     planned: Planned
     choice: Choice
 
     def holds(self, project: Project, tree: Tree) -> bool:
-        change = difference(self.planned.tree, tree).change
-        same = project.settings == self.project.settings
-        return same and not any(_PLANNED_FROM.search(path) for path in (*change.written, *change.removed))
-
-    def made(self, tree: Tree) -> Made:
-        plan = self.planned.plan
-        return Made(Outcome(ok=True), self.choice, plain_files(tree, plan.output, plan.routing))
+        change = difference(self.planned.tree, tree)
+        paths = (*change.change.written, *change.change.removed)
+        same = project.settings == self.project.settings and not change.has_links
+        return same and not any(_PLANNED_FROM.search(path) for path in paths)
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class Maker:
         self._services = services
         self._on_start = on_start
         self._on_error = on_error
-        self._plain: _Plain | None = None
+        self._basis: _Basis | None = None
 
     def begin(
         self, warm: Warm, version_id: str, written: Mapping[str, bytes], removed: Collection[str]
@@ -119,18 +116,23 @@ class Maker:
                 made = await self._apply(warm, change, tree)
                 if not made.outcome.restart:
                     return made
-        if self._plain is not None and self._plain.holds(project, tree):
-            return self._plain.made(tree)
+        if self._basis is not None and self._basis.holds(project, tree):
+            # A tree that was planned from may have been cleared away since.
+            with suppress(NotFound):
+                return await self._make_on(self._basis, version, tree)
         planned = await plan_version(self._services, project, version)
         files = DirectoryFiles(planned.directory, [file.path for file in planned.tree.files])
-        choice = choose(planned.plan, files, project.settings.preview)
-        self._plain = _Plain(project, planned, choice) if choice.name == FILES else None
-        if self._plain is not None:
-            return self._plain.made(tree)
+        self._basis = _Basis(project, planned, choose(planned.plan, files, project.settings.preview))
+        return await self._make_on(self._basis, version, tree)
+
+    async def _make_on(self, basis: _Basis, version: Version, tree: Tree) -> Made:
+        plan, choice = basis.planned.plan, basis.choice
+        if choice.name == FILES:
+            return Made(Outcome(ok=True), choice, plain_files(tree, plan.output, plan.routing))
         if choice.name == BUILDS:
             self._on_start(choice)
-            return Made(Outcome(ok=True), choice, await self._built(project, version))
-        return await self._start(project, version, planned, choice)
+            return Made(Outcome(ok=True), choice, await self._built(basis.project, version))
+        return await self._start(basis, version, tree)
 
     async def _fits(self, project: Project, version: Version, warm: Warm, change: Difference) -> bool:
         """Whether the warm builder can take the change: same plan, same dependencies, nothing it must be restarted for."""
@@ -155,12 +157,15 @@ class Maker:
         read = await asyncio.gather(*(self._services.store.read(digest) for _, digest in wanted))
         return {path: data for (path, _), data in zip(wanted, read, strict=True)}
 
-    async def _start(self, project: Project, version: Version, planned: Planned, choice: Choice) -> Made:
+    async def _start(self, basis: _Basis, version: Version, tree: Tree) -> Made:
+        project, planned, choice = basis.project, basis.planned, basis.choice
         layer = await self._layer(project, version, planned)
         self._on_start(choice)
-        warm = Warm(choice, planned, self._key(project, planned))
+        warm = Warm(self._services, project, choice, planned, self._key(project, planned))
+        later = difference(planned.tree, tree)
         try:
-            await warm.start(self._services, project, planned, layer, lambda outcome: self._on_error(warm, outcome))
+            await warm.prepare(layer, later, await self._contents(later), tree)
+            await warm.start(lambda outcome: self._on_error(warm, outcome))
             outcome = await warm.first()
             shown = await warm.shown() if outcome.ok else None
         except BaseException:

@@ -60,9 +60,11 @@ _numbers = count(1)
 
 
 class Warm:
-    """Opened by `start`. Its calls are made one at a time, except `close`."""
+    """Made ready by `prepare`, then by `start`. Its calls are made one at a time, except `close`."""
 
-    def __init__(self, choice: Choice, planned: Planned, key: Digest | None) -> None:
+    def __init__(
+        self, services: Services, project: Project, choice: Choice, planned: Planned, key: Digest | None
+    ) -> None:
         self.choice = choice
         self.plan: BuildPlan = planned.plan
         #: The dependency layer it runs on.
@@ -70,10 +72,22 @@ class Warm:
         #: What its working directory holds of the project.
         self.tree: Tree = planned.tree
         self.upstream: Upstream | None = None
+        self._services = services
+        self._project = project
+        self._planned = planned
+        self._name = f"{preview_sandboxes(services.worker)}{next(_numbers)}"
+        settings = services.settings
+        self._limits = Limits(
+            seconds=_NO_LIMIT_SECONDS,
+            cpus=settings.cpus,
+            memory_bytes=settings.preview_sandbox_bytes,
+            disk_bytes=settings.disk_bytes,
+            log_bytes=settings.preview_log_bytes,
+        )
+        self._life = EarlierLife(services.layers, settings.data_dir, project, key, choice)
         self._held = AsyncExitStack()
         self._keep: Sequence[str] = ()
         self._worked = False
-        self._life: EarlierLife
         self._reader: OutputReader | None = None
         self._sandbox: Sandbox
         self._builder: Builder
@@ -88,55 +102,48 @@ class Warm:
     def ended(self) -> bool:
         return self._run.done()
 
-    async def start(
-        self,
-        services: Services,
-        project: Project,
-        planned: Planned,
-        layer: Layer | None,
-        on_error: Callable[[Outcome], None],
-    ) -> None:
+    async def prepare(self, layer: Layer | None, later: Difference, contents: Mapping[str, bytes], tree: Tree) -> None:
         """
-        Start the command. Raises ExecutorUnavailable. Whoever calls it calls `close`, also when it failed. `on_error` is
-        called with what goes wrong later, without a change.
+        Open the sandbox, with what the version has and the planned tree has not. Whoever calls it calls `close`, also when it
+        failed. Raises NotFound when the planned tree or the layer was cleared away, and ExecutorUnavailable.
         """
-        held = self._held
-        held.enter_context(services.trees.pin(planned.digest))
+        held, services = self._held, self._services
+        held.enter_context(services.trees.pin(self._planned.digest))
         if layer is not None:
             held.enter_context(services.layers.pin(layer.key.digest))
-        self._life = EarlierLife(services.layers, services.settings.data_dir, project, self.layer_key, self.choice)
         earlier = held.enter_context(self._life.pinned())
-        layers = (*earlier, layer.path, planned.directory) if layer else (planned.directory,)
-        settings = services.settings
-        limits = Limits(
-            seconds=_NO_LIMIT_SECONDS,
-            cpus=settings.cpus,
-            memory_bytes=settings.preview_sandbox_bytes,
-            disk_bytes=settings.disk_bytes,
-            log_bytes=settings.preview_log_bytes,
-        )
-        name = f"{preview_sandboxes(services.worker)}{next(_numbers)}"
+        below = (layer.path, self._planned.directory) if layer else (self._planned.directory,)
         mounts = await tool_mounts(services, self.plan.tools)
-        program = SandboxMount(source=_PROGRAM_SOURCE, target=PROGRAM)
-        executor = services.executor_for(None)
-        spec = SandboxSpec(id=name, project_id=project.id, layers=layers, mounts=(*mounts, program), limits=limits)
-        self._sandbox = await executor.open(spec)
+        spec = SandboxSpec(
+            id=self._name,
+            project_id=self._project.id,
+            layers=(*earlier, *below) if layer else below,
+            mounts=(*mounts, SandboxMount(source=_PROGRAM_SOURCE, target=PROGRAM)),
+            limits=self._limits,
+        )
+        self._sandbox = await services.executor_for(None).open(spec)
         held.push_async_callback(self._sandbox.close)
-        files = DirectoryFiles(planned.directory, [file.path for file in planned.tree.files])
+        if later:
+            await self._write(later, contents)
+        self.tree = tree
+
+    async def start(self, on_error: Callable[[Outcome], None]) -> None:
+        """Start the command. Raises ExecutorUnavailable. `on_error` gets what goes wrong later, without a change."""
+        held, log = self._held, self._services.events.path(self._project.id)
+        files = DirectoryFiles(self._planned.directory, [file.path for file in self.tree.files])
         setup = self.driver.setup(self.plan, files, self.choice.mode, self._sandbox.free_port)
         self._keep = setup.keep
-        log = services.events.path(project.id)
         lines = PrintedLines(log)
-        command = self._command(project, setup, limits, services)
-        self._run = asyncio.create_task(self._sandbox.run(command, log), name=name)
+        self._run = asyncio.create_task(self._sandbox.run(self._command(setup), log), name=self._name)
         held.push_async_callback(self._ended)
         await self._started()
         self._builder = self.driver.attach(setup, self.plan, _Link(self._sandbox, self._run, lines))
         held.push_async_callback(self._builder.close)
         self._builder.on_error(on_error)
         if setup.page_port is not None and self.choice.mode is PreviewMode.DEV:
-            self.upstream = Upstream(id=name, port=setup.page_port, socket=self._sandbox.socket, host=setup.host)
+            self.upstream = Upstream(id=self._name, port=setup.page_port, socket=self._sandbox.socket, host=setup.host)
         else:
+            settings = self._services.settings
             self._reader = OutputReader(
                 setup.output or self.plan.output,
                 self.plan.routing,
@@ -156,11 +163,7 @@ class Warm:
 
     async def apply(self, difference: Difference, contents: Mapping[str, bytes], after: Tree) -> Outcome:
         """Bring the working directory to the tree `after` and wait for what comes of it."""
-        files = [
-            SandboxFile(path=file.path, data=contents[file.path], executable=file.executable)
-            for file in difference.written
-        ]
-        await self._sandbox.write(files, difference.removed)
+        await self._write(difference, contents)
         self.tree = after
         return self._explained(await self._builder.apply(difference.change))
 
@@ -180,6 +183,12 @@ class Warm:
     async def close(self) -> None:
         """End it and remove its sandbox. Safe to repeat."""
         await self._held.aclose()
+
+    async def _write(self, change: Difference, contents: Mapping[str, bytes]) -> None:
+        files = [
+            SandboxFile(path=file.path, data=contents[file.path], executable=file.executable) for file in change.written
+        ]
+        await self._sandbox.write(files, change.removed)
 
     def _read(self, reader: OutputReader) -> Shown:
         tree = self._sandbox.open_live()
@@ -221,16 +230,17 @@ class Warm:
             return _KILLED.get(result.killed_by, f"it was killed ({result.killed_by})")
         return f"it exited with {result.exit_code}"
 
-    def _command(self, project: Project, setup: Setup, limits: Limits, services: Services) -> SandboxCommand:
+    def _command(self, setup: Setup) -> SandboxCommand:
+        settings = self._project.settings
         own = {"FORCE_COLOR": "1", "HEADRACE": "1", "HEADRACE_PREVIEW": "1", "LANG": "C.UTF-8", "TZ": "UTC"}
-        env = {**own, **project.settings.env, **setup.env, "PATH": search_path(setup.directory, self.plan.tools)}
+        path = search_path(setup.directory, self.plan.tools)
         return SandboxCommand(
             index=0,
             argv=setup.argv,
             directory=f"{WORKING_DIRECTORY}/{setup.directory}".rstrip("/"),
-            env=env,
-            egress=egress(services.settings, project.settings.build_network),
-            limits=limits,
+            env={**own, **settings.env, **setup.env, "PATH": path},
+            egress=egress(self._services.settings, settings.build_network),
+            limits=self._limits,
         )
 
 
