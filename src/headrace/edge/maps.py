@@ -19,7 +19,9 @@ def maps_of(visit: Visit, upstreams: Upstreams) -> MapOf:
 
 
 def _fetch_from(owner: str, upstream: Upstream, upstreams: Upstreams) -> Fetch:
-    destination = Destination(id=upstream.id, address=f"127.0.0.1:{upstream.port}", make_socket=upstream.socket)
+    destination = Destination(
+        id=upstream.id, address=f"127.0.0.1:{upstream.port}", host=upstream.host, make_socket=upstream.socket
+    )
 
     async def fetch(path: str) -> bytes | None:
         try:

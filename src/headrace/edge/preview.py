@@ -172,7 +172,8 @@ class _Answer:
 
 
 def _destination(upstream: Upstream) -> Destination:
-    return Destination(id=upstream.id, address=f"127.0.0.1:{upstream.port}", make_socket=upstream.socket)
+    address = f"127.0.0.1:{upstream.port}"
+    return Destination(id=upstream.id, address=address, host=upstream.host, make_socket=upstream.socket)
 
 
 def _marked(send: Send, visit: Visit) -> Send:

@@ -55,7 +55,10 @@ class BadHeaders(Exception):
 def for_upstream(
     headers: Iterable[tuple[bytes, bytes]], caller: Caller, host: str, *, page: bool, token_is_ours: bool
 ) -> CIMultiDict[str]:
-    """`page`: the answer may be changed, so it must come whole and uncompressed."""
+    """
+    `page`: the answer may be changed, so it must come whole and uncompressed. A server that is told another name of its own
+    gets requests of its own pages with that name as their origin too: development servers refuse others.
+    """
     given = [(name.lower(), value) for name, value in headers]
     dropped = _named_by_connection(given) | _NOT_TAKEN | (_CONDITIONS if page else frozenset())
     passed: CIMultiDict[str] = CIMultiDict(Host=host)
@@ -65,6 +68,8 @@ def for_upstream(
         if name == b"authorization" and token_is_ours:
             continue
         kept = _foreign_cookies(value) if name == b"cookie" else value
+        if name == b"origin" and value.lower().partition(b"://")[2] == caller.host:
+            kept = value.partition(b"://")[0] + b"://" + host.encode()
         if kept:
             passed.add(name.decode("latin-1"), kept.decode("latin-1"))
     passed["X-Forwarded-For"] = caller.address

@@ -74,13 +74,13 @@ class OnePreview:
         self.state_fields |= {"version": version, "served_version": version}
         return version
 
-    def proxied_to(self, port: int, number: int = 1) -> None:
+    def proxied_to(self, port: int, number: int = 1, host: str | None = None) -> None:
         def make() -> socket.socket:
             made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             made.setblocking(False)
             return made
 
-        self.shown = {"upstream": Upstream(id=f"dev.{number}", port=port, socket=make)}
+        self.shown = {"upstream": Upstream(id=f"dev.{number}", port=port, socket=make, host=host)}
 
     def _visit(self, slug: str, *, missed: bool = False) -> Visit | None:
         if slug != self.project.slug:

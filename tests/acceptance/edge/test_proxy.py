@@ -46,6 +46,18 @@ async def test_the_server_hears_the_visitors_host_and_who_forwards(place: "Place
     assert not heard.keys() & {"x-hop", "x-headrace-version", "authorization"}
 
 
+async def test_a_server_with_a_name_of_its_own_is_called_by_it(place: "Place", behind: Any) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response([*request.headers.items()])
+
+    place.preview.proxied_to(await behind(answer), host="localhost:4173")
+    for origin, seen in ((f"http://{place.host}", "http://localhost:4173"), ("null", "null")):
+        async with place.get("/", headers={"Origin": origin}) as reply:
+            heard = {name.lower(): value for name, value in await reply.json()}
+        assert (heard["host"], heard["origin"]) == ("localhost:4173", seen)
+        assert heard["x-forwarded-host"] == place.host
+
+
 async def test_a_tenants_own_authorization_reaches_it(place: "Place", behind: Any) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=request.headers.get("Authorization", "none"))
