@@ -3,27 +3,69 @@
 import shlex
 from collections.abc import Collection, Iterable, Sequence
 
+from headrace.diagnostics.astro import Astro
 from headrace.diagnostics.base import Found, LogLine, Parser
+from headrace.diagnostics.bun import Bun
+from headrace.diagnostics.create_react_app import CreateReactApp
+from headrace.diagnostics.esbuild import Esbuild
+from headrace.diagnostics.eslint import Eslint
 from headrace.diagnostics.evidence import evident, how_it_ended
 from headrace.diagnostics.fit import cut, fitted
+from headrace.diagnostics.gatsby import Gatsby
 from headrace.diagnostics.locate import Read, located
+from headrace.diagnostics.lock_differences import with_differences
+from headrace.diagnostics.merge import merged
+from headrace.diagnostics.next_build import NextBuild
 from headrace.diagnostics.node import Node
+from headrace.diagnostics.node_version import NodeVersion
 from headrace.diagnostics.npm import Npm
+from headrace.diagnostics.parcel import Parcel
 from headrace.diagnostics.places import Places
 from headrace.diagnostics.pnpm import Pnpm
+from headrace.diagnostics.postcss import Postcss
+from headrace.diagnostics.rollup import Rollup
+from headrace.diagnostics.sass import Sass
 from headrace.diagnostics.shell import Shell
+from headrace.diagnostics.svelte_check import SvelteCheck
 from headrace.diagnostics.tsc import Tsc
 from headrace.diagnostics.vite import Vite
+from headrace.diagnostics.webpack import Webpack
 from headrace.diagnostics.window import window
+from headrace.diagnostics.yarn_berry import YarnBerry
+from headrace.diagnostics.yarn_classic import YarnClassic
 from headrace.model.diagnostic import Diagnostic, Failure, FailureReason
 from headrace.model.plan import PlannedCommand, StepId
 from headrace.model.sandbox import WORKING_DIRECTORY, CommandResult
 
-#: Tools that know their errors, and below them what is left when none of them has one.
-PARSERS: tuple[Parser, ...] = (Tsc(), Vite(), Pnpm(), Npm())
+#: Tools that know their errors, those that know them best first: a framework before its bundler, a package manager, which
+#: only says that a script failed, after both. Below them what is left when none of them has a reason.
+PARSERS: tuple[Parser, ...] = (
+    NextBuild(),
+    CreateReactApp(),
+    Gatsby(),
+    SvelteCheck(),
+    Tsc(),
+    Vite(),
+    Astro(),
+    Parcel(),
+    Webpack(),
+    Rollup(),
+    Esbuild(),
+    Eslint(),
+    Sass(),
+    Postcss(),
+    Pnpm(),
+    YarnClassic(),
+    YarnBerry(),
+    Bun(),
+    Npm(),
+    NodeVersion(),
+)
 LAST: tuple[Parser, ...] = (Shell(), Node())
 
 
+#: How many findings are looked up in the project's files.
+_LOOKED_UP = 5
 _USUAL_HINT = {
     FailureReason.TYPE_ERROR: "correct the types there; the project's own type check shows the same errors",
     FailureReason.SYNTAX_ERROR: "correct the file there; the build can't read it",
@@ -49,7 +91,10 @@ def diagnose(
     """
     found = _find(window(lines), Places(files, command.directory))
     if read is not None:
-        found = [*(located(one, files, read) for one in found[:3]), *found[3:]]
+        found = [
+            *(with_differences(located(one, files, read), read) for one in found[:_LOOKED_UP]),
+            *found[_LOOKED_UP:],
+        ]
     found = [one.but(diagnostic=_from_the_project(one.diagnostic)) for one in found]
     diagnostics = tuple(one.diagnostic for one in found)
     evidence = evident(command, result)
@@ -82,7 +127,7 @@ def _find(lines: Sequence[LogLine], places: Places) -> list[Found]:
     found = [one for parser in PARSERS for one in parser.parse(lines, places)]
     if not any(one.reason is not FailureReason.COMMAND_FAILED for one in found):
         found += [one for parser in LAST for one in parser.parse(lines, places)]
-    return sorted(found, key=lambda one: (one.reason is FailureReason.COMMAND_FAILED, one.diagnostic.file is None))
+    return merged(found)
 
 
 def _from_the_project(diagnostic: Diagnostic) -> Diagnostic:

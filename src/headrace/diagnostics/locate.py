@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection
 
 from headrace.diagnostics.base import Found
+from headrace.diagnostics.fit import cut
 
 Read = Callable[[str], bytes | None]
 
@@ -14,7 +15,27 @@ _SKIPPED = ("package-lock.json", "tsconfig")
 
 
 def located(found: Found, files: Collection[str], read: Read) -> Found:
-    """The same finding, with file, line and column where the text it is about stands in exactly one place."""
+    """The same finding, with file, line, column and excerpt where the text it is about stands in exactly one place."""
+    return _with_source(_placed(found, files, read), read)
+
+
+def _with_source(found: Found, read: Read) -> Found:
+    """The lines around the mistake, when the tool printed none."""
+    diagnostic = found.diagnostic
+    if diagnostic.excerpt or diagnostic.file is None or diagnostic.line is None:
+        return found
+    rows = _text(read, diagnostic.file).split("\n")
+    if not 0 < diagnostic.line <= len(rows):
+        return found
+    first, last = max(1, diagnostic.line - 1), min(len(rows), diagnostic.line + 1)
+    shown = [
+        f"{'>' if number == diagnostic.line else ' '} {number} | {cut(rows[number - 1].rstrip(), 160)}"
+        for number in range(first, last + 1)
+    ]
+    return found.but(diagnostic=diagnostic.but(excerpt="\n".join(shown)))
+
+
+def _placed(found: Found, files: Collection[str], read: Read) -> Found:
     diagnostic = found.diagnostic
     if diagnostic.line is not None:
         return found

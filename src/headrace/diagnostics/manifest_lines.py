@@ -16,4 +16,6 @@ def manifest(places: Places) -> str | None:
 
 
 def lock_file(places: Places) -> str | None:
-    return project_file(places, "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml")
+    return project_file(
+        places, "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"
+    )

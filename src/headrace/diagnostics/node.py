@@ -54,7 +54,7 @@ def _found(lines: Sequence[LogLine], at: int, places: Places) -> Found:
     reason, hint, message, needle = FailureReason.COMMAND_FAILED, None, match["text"], None
     if imported := _IMPORT.search(match["text"]):
         importer = places.find(imported["importer"]) if imported["importer"] else file
-        reason, hint = FailureReason.MISSING_DEPENDENCY, unresolved(_relative(imported["module"]), importer, places)
+        reason, hint = unresolved(_relative(imported["module"]), importer, places)
         file, line, column = _importer(importer, file, line, column)
         needle = imported["module"].rpartition("/")[2] if imported["module"].startswith("/") else imported["module"]
     elif match["class"] == "SyntaxError" or "JSON" in match["text"]:

@@ -32,15 +32,23 @@ class Places:
 
     def near(self, missing: str, importer: str | None) -> str | None:
         """A file of the version whose name is much like the one an import in `importer` asks for."""
-        base = posixpath.dirname(importer) if importer else self.directory
-        wanted = posixpath.normpath(posixpath.join(base, missing)).lstrip("/")
+        wanted = self._wanted(missing, importer)
         stem = _stem(wanted)
-        same = [path for path in self._sorted if _stem(path).lower() == stem.lower()]
-        if same:
-            return same[0]
-        siblings = {_stem(path): path for path in self._sorted if posixpath.dirname(path) == posixpath.dirname(wanted)}
+        if same := self._by_stem.get(stem.lower()):
+            return same
+        folder = posixpath.dirname(wanted)
+        siblings = {_stem(path): path for path in self._sorted if posixpath.dirname(path) == folder}
         close = difflib.get_close_matches(stem, list(siblings)[:2000], n=1, cutoff=0.8)
         return siblings[close[0]] if close else None
+
+    def differs_in_case(self, path: str, missing: str, importer: str | None) -> bool:
+        """Whether `path` is what an import asks for, in other letters."""
+        stem, wanted = _stem(path), _stem(self._wanted(missing, importer))
+        return stem != wanted and stem.lower() == wanted.lower()
+
+    def _wanted(self, missing: str, importer: str | None) -> str:
+        base = posixpath.dirname(importer) if importer else self.directory
+        return posixpath.normpath(posixpath.join(base, missing)).lstrip("/")
 
     def _absolute(self, name: str) -> str | None:
         """Sandboxes differ in where the project lies; the longest end of the path that is a file of the version is it."""
@@ -57,8 +65,15 @@ class Places:
     def _sorted(self) -> list[str]:
         return sorted(self._files)[:20_000]
 
+    @cached_property
+    def _by_stem(self) -> dict[str, str]:
+        return {_stem(path).lower(): path for path in reversed(self._sorted)}
+
+
+_ENDINGS = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts", ".cjs", ".vue", ".svelte", ".astro")
+
 
 def _stem(path: str) -> str:
     """The path without what people leave out of imports."""
     stem, ending = posixpath.splitext(path)
-    return stem if ending in (".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts", ".cjs", ".vue", ".svelte") else path
+    return (stem if ending in _ENDINGS else path).removesuffix("/index")

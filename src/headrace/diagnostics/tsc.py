@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
 from headrace.diagnostics.imports import unresolved
+from headrace.diagnostics.installing import add_command, package_of
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
@@ -13,6 +14,7 @@ _PLAIN = re.compile(r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+),(?P<column>\d+)\): e
 _PRETTY = re.compile(r"^(?P<file>\S[^:]*):(?P<line>\d+):(?P<column>\d+) - error (?P<code>TS\d+): (?P<text>.*)")
 _NO_PLACE = re.compile(r"^error (?P<code>TS\d+): (?P<text>.*)")
 _CODE_LINE = re.compile(r"^\d+ ")
+_UNTYPED = re.compile(r"Could not find a declaration file for module '([^']+)'")
 _MODULE = re.compile(r"Cannot find (?:module or type declarations for side-effect import of |module )'([^']+)'")
 
 #: Codes of the compiler's and the project's configuration.
@@ -36,7 +38,7 @@ class Tsc:
 
 
 def _rank(found: Found) -> int:
-    if found.reason is FailureReason.MISSING_DEPENDENCY:
+    if found.reason in (FailureReason.MISSING_DEPENDENCY, FailureReason.CASE_MISMATCH):
         return 0
     return 2 if found.diagnostic.code in _UNUSED else 1
 
@@ -45,12 +47,15 @@ def _found(match: re.Match[str], lines: Sequence[LogLine], at: int, places: Plac
     given = match.groupdict()
     code, file = given["code"], places.find(given["file"]) if given.get("file") else None
     module = _MODULE.search(given["text"])
-    hint = None
-    if module and code in ("TS2307", "TS2882", "TS7016"):
-        reason = FailureReason.MISSING_DEPENDENCY
-        hint = unresolved(module[1], file, places)
-    else:
-        reason = _reason(code)
+    reason, hint = _reason(code), None
+    if module and code in ("TS2307", "TS2882"):
+        reason, hint = unresolved(module[1], file, places)
+    elif untyped := _UNTYPED.search(given["text"]):
+        package = package_of(untyped[1])
+        types = f"@types/{package.removeprefix('@').replace('/', '__')}"
+        hint = f"`{add_command(types, places, development=True)}` if there are types, or declare the module in a .d.ts file"
+    elif code in ("TS1149", "TS1261"):
+        reason, hint = FailureReason.CASE_MISMATCH, "write the import as the file is named, in every place"
     return Found(
         reason=reason,
         diagnostic=Diagnostic(

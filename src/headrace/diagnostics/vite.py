@@ -180,7 +180,7 @@ def _meaning(
         module = next(value for name, value in given.items() if not name.endswith("_from"))
         importer = next((value for name, value in given.items() if name.endswith("_from")), "")
         file = file or places.find(importer)
-        return FailureReason.MISSING_DEPENDENCY, unresolved(module, file, places), file, module
+        return *unresolved(module, file, places), file, module
     if code == "MISSING_EXPORT" or "is not exported by" in message:
         return FailureReason.SYNTAX_ERROR, "import a name that the module exports", file, None
     if in_config:

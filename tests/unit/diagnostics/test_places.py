@@ -42,7 +42,7 @@ def test_a_name_is_a_file_of_the_version_or_nothing(name: str, path: str | None)
     ],
 )
 def test_a_hint_for_an_import_that_leads_nowhere(module: str, importer: str | None, says: str) -> None:
-    assert says in unresolved(module, importer, PLACES)
+    assert says in unresolved(module, importer, PLACES).hint
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""Many tools' findings as one list: each mistake once, the cause first."""
+
+from collections.abc import Sequence
+
+from headrace.diagnostics.base import Found
+from headrace.model.diagnostic import FailureReason
+
+#: What they say when a command of theirs failed is a consequence.
+_MANAGERS = frozenset({"npm", "pnpm", "yarn", "bun"})
+
+
+def merged(found: Sequence[Found]) -> list[Found]:
+    """
+    `found` in the order of the registry of parsers: an earlier parser knows its tool better than a later one. A reason
+    goes before none, a place before none, and the order of the log decides among equals of one parser.
+    """
+    unique: list[Found] = []
+    lines: set[int | None] = set()
+    said: dict[tuple[str | None, int | None], list[str]] = {}
+    for one in found:
+        diagnostic = one.diagnostic
+        before = said.setdefault((diagnostic.file, diagnostic.line), [])
+        text = _normal(diagnostic.message)
+        if any(text == other or (diagnostic.line is not None and _same(text, other)) for other in before):
+            continue
+        if diagnostic.log_seq in lines and diagnostic.tool not in {other.diagnostic.tool for other in unique[-1:]}:
+            continue
+        before.append(text)
+        lines.add(diagnostic.log_seq)
+        unique.append(one)
+    causes = [one for one in unique if not _is_consequence(one)]
+    return sorted(causes or unique, key=_rank)
+
+
+def _rank(one: Found) -> tuple[bool, bool, bool]:
+    return (
+        one.reason is FailureReason.COMMAND_FAILED,
+        one.diagnostic.severity == "warning",
+        one.diagnostic.file is None,
+    )
+
+
+def _is_consequence(one: Found) -> bool:
+    return one.reason is FailureReason.COMMAND_FAILED and one.diagnostic.tool in _MANAGERS
+
+
+def _normal(message: str) -> str:
+    return " ".join(message.lower().split())[:400]
+
+
+def _same(one: str, other: str) -> bool:
+    """Two tools' words for one thing: one of them quotes the other."""
+    return len(one) > 12 and len(other) > 12 and (one in other or other in one)
