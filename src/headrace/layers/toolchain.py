@@ -4,13 +4,18 @@ Tool chains from the npm registry, as layers that are mounted at `/opt/headrace/
     node    bin/node. The headers (a third of its size) are left out: the sandbox has no compiler that could use them.
     npm     bin/npm, bin/npx        links to the scripts of the package in lib/node_modules, as in an ordinary installation
     pnpm    bin/pnpm, bin/pnpx      the same; from version 12 on a native program
+    yarn    bin/yarn, bin/yarnpkg   the same; from version 2 on of the package @yarnpkg/cli-dist
+    bun     bin/bun, bin/bunx       a native program, in a build for processors with or without AVX2
 """
 
 import asyncio
+import hashlib
+import hmac
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +36,10 @@ MOUNT_ROOT = "/opt/headrace"
 #: Rises when the same package is laid out in another way.
 _LAYOUT = "1"
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
-_LEFT_OUT: dict[str, tuple[str, ...]] = {"node": ("include/", "share/"), "npm": ("docs/", "man/"), "pnpm": ()}
+_LEFT_OUT: dict[str, tuple[str, ...]] = {"node": ("include/", "share/"), "npm": ("docs/", "man/")}
 _NATIVE_PNPM = 12
+#: From this version on the package `yarn` is only what starts another one.
+_BERRY = 2
 
 
 async def provide(tools: Layers, tool: Tool, registry: str, *, pauses: Sequence[float] = (0.5, 1.0, 2.0)) -> Layer:
@@ -70,6 +77,26 @@ def bin_directories(tool: Tool) -> Sequence[str]:
     return (f"{mount_point(tool)}/bin",)
 
 
+def nested_calls(tools: Collection[Tool]) -> dict[str, str]:
+    """
+    Variables that keep a package manager, called by a script of a project that names another one or another version, from
+    refusing to run or from fetching that one itself.
+    """
+    own = {
+        "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
+        "COREPACK_ENABLE_STRICT": "0",
+        "SKIP_YARN_COREPACK_CHECK": "1",
+    }
+    if any(tool.name == "pnpm" for tool in tools):
+        for prefix in ("npm_config", "pnpm_config"):
+            own |= {
+                f"{prefix}_manage_package_manager_versions": "false",
+                f"{prefix}_package_manager_strict": "false",
+                f"{prefix}_pm_on_fail": "ignore",
+            }
+    return own
+
+
 def tool_key(tool: Tool) -> CacheKey:
     # The pin is part of the key: a layer that was fetched without one has not been compared with it.
     facts = {
@@ -79,39 +106,103 @@ def tool_key(tool: Tool) -> CacheKey:
         "layout": _LAYOUT,
         "pinned": tool.integrity or "",
     }
+    if tool.name == "bun":
+        facts["build"] = _bun_package()
     inputs = tuple(KeyInput(name=name, digest=digest_of(value.encode())) for name, value in facts.items())
     return CacheKey(digest=digest_of(json.dumps(facts, sort_keys=True).encode()), inputs=inputs)
 
 
 async def _fetch(registry: "NpmRegistry", tool: Tool, scratch: Path) -> None:
     """Make `scratch/tool`."""
-    native = tool.name == "pnpm" and _major(tool.version) >= _NATIVE_PNPM
-    name = {"node": f"node-linux-{_machine()}", "npm": "npm", "pnpm": "pnpm"}[tool.name]
     archive = scratch / "package.tgz"
-    if native:
-        if tool.integrity:  # projects pin the package `pnpm`, which names the program's package
-            await registry.download(await registry.find("pnpm", tool.version), archive, tool.integrity)
-        name = f"@pnpm/exe.linux-{_machine()}"
-    package = await registry.find(name, tool.version)
-    await registry.download(package, archive, None if native else tool.integrity)
-    await asyncio.to_thread(_lay_out, tool, native, archive, scratch / "tool")
+    native = _is_native_pnpm(tool)
+    if native and tool.integrity:  # projects pin the package `pnpm`, which names the program's package
+        await registry.download(await registry.find("pnpm", tool.version), archive, tool.integrity)
+    package = await registry.find(_package_of(tool), tool.version)
+    # A pin of the package's file. That of Yarn 2 and later is one of the program inside.
+    await registry.download(package, archive, None if native or _is_berry(tool) else tool.integrity)
+    await asyncio.to_thread(_lay_out, tool, archive, scratch / "tool")
 
 
-def _lay_out(tool: Tool, native: bool, archive: Path, into: Path) -> None:
+def _package_of(tool: Tool) -> str:
+    """Name of the package that holds the tool for this machine."""
+    if tool.name == "node":
+        return f"node-linux-{_machine()}"
+    if tool.name == "bun":
+        return _bun_package()
+    if _is_native_pnpm(tool):
+        return f"@pnpm/exe.linux-{_machine()}"
+    return "@yarnpkg/cli-dist" if _is_berry(tool) else tool.name
+
+
+def _is_native_pnpm(tool: Tool) -> bool:
+    return tool.name == "pnpm" and _major(tool.version) >= _NATIVE_PNPM
+
+
+def _is_berry(tool: Tool) -> bool:
+    return tool.name == "yarn" and _major(tool.version) >= _BERRY
+
+
+def _bun_package() -> str:
+    if _machine() == "arm64":
+        return "@oven/bun-linux-aarch64"
+    return "@oven/bun-linux-x64" if _has_avx2() else "@oven/bun-linux-x64-baseline"
+
+
+@cache
+def _has_avx2() -> bool:
+    try:
+        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return False
+    return "avx2" in flags.split()
+
+
+def _lay_out(tool: Tool, archive: Path, into: Path) -> None:
     if tool.name == "node":
         unpack(archive, into, _wanted(tool))
         _require(into / "bin/node", tool)
-    elif native:
+    elif tool.name == "bun":
+        unpack(archive, into / "lib/bun", _wanted(tool))
+        _link_bun(tool, into)
+    elif _is_native_pnpm(tool):
         unpack(archive, into / "lib/pnpm", _wanted(tool))
         _link_native_pnpm(tool, into)
     else:
         package = into / "lib/node_modules" / tool.name
         unpack(archive, package, _wanted(tool))
         _link_programs(tool, package, into / "bin")
+        if _is_berry(tool) and tool.integrity:
+            _check_program(tool, tool.integrity, into / "bin/yarn")
+
+
+def _check_program(tool: Tool, pinned: str, program: Path) -> None:
+    """Raises InvalidInput when the program does not have the hash that the project pins."""
+    algorithm, _, expected = pinned.partition(".")
+    if algorithm not in ("sha1", "sha224", "sha256", "sha384", "sha512"):
+        raise InvalidInput(f"the hash {pinned[:40]!r} of a tool is not of the form sha512.<hex>", code="tool.integrity")
+    with program.open("rb") as file:
+        seen = hashlib.file_digest(file, algorithm).hexdigest()
+    if not hmac.compare_digest(seen, expected.lower()):
+        raise InvalidInput(
+            f"{tool.name} {tool.version} does not have the hash that the project pins ({pinned[:24]}…)",
+            code="tool.integrity",
+            hint="correct the hash behind `+` in packageManager, or remove it",
+        )
+
+
+def _link_bun(tool: Tool, into: Path) -> None:
+    program = into / "lib/bun/bin/bun"
+    _require(program, tool)
+    program.chmod(0o755)
+    (into / "bin").mkdir()
+    # The program looks at the name that it is called by.
+    for name in ("bun", "bunx"):
+        (into / "bin" / name).symlink_to("../lib/bun/bin/bun")
 
 
 def _wanted(tool: Tool) -> Callable[[str], bool]:
-    return lambda path: not path.startswith(_LEFT_OUT[tool.name])
+    return lambda path: not path.startswith(_LEFT_OUT.get(tool.name, ()))
 
 
 class _Manifest(BaseModel):

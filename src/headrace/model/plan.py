@@ -23,7 +23,7 @@ class StepId(StrEnum):
 class Tool(Value):
     """One tool chain that is mounted read-only into the sandbox, with its exact version."""
 
-    name: Literal["node", "npm", "pnpm"]
+    name: Literal["node", "npm", "pnpm", "yarn", "bun"]
     version: str
     #: Integrity that the project pinned (`sha512.<hex>` of `packageManager`), checked when the tool is fetched.
     integrity: str | None = None
@@ -108,6 +108,16 @@ class Routing(Value):
     headers: tuple[HeaderRule, ...] = ()
 
 
+class Refused(Value):
+    """Why a planned project is not built: a reason of `FailureReason`, its words, and the place when there is one."""
+
+    reason: str
+    message: str
+    hint: str
+    file: str | None = None
+    line: int | None = None
+
+
 class BuildPlan(Value):
     """
     Everything that decides what a build does. Two equal plans over equal trees make the same artifact.
@@ -119,12 +129,16 @@ class BuildPlan(Value):
     kind: Literal["static", "server"] = "static"
     #: The project's root directory inside the version; `""` is the root.
     root: str = ""
-    package_manager: Literal["npm", "pnpm"] | None = None
+    package_manager: Literal["npm", "pnpm", "yarn", "bun"] | None = None
     tools: tuple[Tool, ...] = ()
     install: Install | None = None
     build: PlannedCommand | None = None
     #: The project's development server, for previews. It has no part in what a build makes.
     dev: PlannedCommand | None = None
+    #: Set for projects that are understood, and can be previewed or explained, but not built here.
+    refused: Refused | None = None
+    #: Directories in which the project's tools keep what makes their next run faster, relative to the root of the version.
+    caches: tuple[str, ...] = ()
     #: Where the build leaves its result, relative to the root of the version.
     output: str
     #: Other directories to look at when `output` isn't there.

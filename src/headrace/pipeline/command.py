@@ -8,7 +8,7 @@ from headrace.diagnostics.diagnose import diagnose
 from headrace.diagnostics.network import blamed_on_denial
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
-from headrace.layers.toolchain import bin_directories, mount_point, provide
+from headrace.layers.toolchain import bin_directories, mount_point, nested_calls, provide
 from headrace.logreader import denied_hosts, log_lines
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
 from headrace.model.limits import NetworkPhase
@@ -89,6 +89,7 @@ def environment(ctx: Context, step: StepId, command: PlannedCommand, tools: Coll
         "HEADRACE": "1",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
+        **nested_calls(tools),
     }
     # A project's variables are no input of its layer, so an install must not see them.
     theirs = {} if step is StepId.DEPENDENCIES else ctx.project.settings.env

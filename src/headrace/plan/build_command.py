@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from headrace.model.diagnostic import FailureReason
 from headrace.model.limits import Limits, NetworkPhase
 from headrace.model.plan import Choice
+from headrace.plan.install_command import manager_env
 from headrace.plan.lifecycle import LifecycleNeeds
 from headrace.plan.limits import PlanLimits
 from headrace.plan.manifest import Manifest
@@ -38,14 +39,16 @@ def script_command(
         # pnpm 11 and later would install again first, and the build has no registry.
         quiet = ("--config.verify-deps-before-run=false",) if manager.name == "pnpm" else ()
         argv = (manager.name, *quiet, "run", script)
-        return argv, {}, Choice(subject="build command", value=" ".join(argv), why=why_not, source=source)
+        choice = Choice(subject="build command", value=" ".join(argv), why=why_not, source=source)
+        return argv, manager_env(manager), choice
     choice = Choice(
         subject="build command",
         value=text,
         why=f"the script as it is, in `sh -c`: {manager.name} run would do the same and cost about 150 ms",
         source=source,
     )
-    return ("sh", "-c", text), _script_variables(manifest, manager, script, node_version), choice
+    expected = {**_script_variables(manifest, manager, script, node_version), **manager_env(manager)}
+    return ("sh", "-c", text), expected, choice
 
 
 def _needs_manager(view: ProjectView, manager: ManagerChoice, script: str, *, in_workspace: bool) -> str | None:
@@ -53,8 +56,11 @@ def _needs_manager(view: ProjectView, manager: ManagerChoice, script: str, *, in
     manifest = view.manifest
     if manifest is None:
         return None
+    if manager.pnp:
+        return "Plug'n'Play: there is no node_modules, and yarn tells Node where packages are"
     around = [name for name in (f"pre{script}", f"post{script}") if name in manifest.scripts]
-    if around:
+    # Yarn 2 and later runs no scripts around those of a project.
+    if around and not manager.berry:
         return f"{manager.name} also runs {' and '.join(around)}"
     if in_workspace:
         return f"a member of a workspace: {manager.name} finds the programs of the others"
@@ -87,7 +93,7 @@ def own_command(project_file: ProjectFile) -> tuple[tuple[str, ...], Choice] | N
         return None
     argv = ("sh", "-c", own) if isinstance(own, str) else own
     text = own if isinstance(own, str) else " ".join(own)
-    source = f"{project_file.path} build.command"
+    source = project_file.where("build.command")
     return argv, Choice(subject="build command", value=text, why="the project says so", source=source)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from headrace.model.digest import Digest, digest_of
 from headrace.model.plan import BuildPlan, CacheKey, KeyInput, PlannedCommand, Tool
 from headrace.model.version import Tree
+from headrace.plan.lock_files import LOCK_FILES
 
 #: Rises when the same inputs would make something else because Headrace itself changed.
 _FORMAT = "1"
@@ -84,7 +85,7 @@ def _key(inputs: Iterable[KeyInput]) -> CacheKey:
 
 
 def _is_lock(path: str) -> bool:
-    return path.rpartition("/")[2] in ("package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml")
+    return path.rpartition("/")[2] in LOCK_FILES
 
 
 def _tools(tools: Iterable[Tool]) -> list[KeyInput]:

@@ -3,41 +3,21 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, cast
 
 from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import Choice, Ignored, Tool
+from headrace.plan.lock_files import LOCK_FILES, Reader, is_berry, reader_of
+from headrace.plan.manager_versions import VERSIONS, ManagerName, for_range, major_of, node_needed, runs_on
 from headrace.plan.project_file import ProjectFile
 from headrace.plan.project_view import ProjectView, joined
-from headrace.plan.ranges import BadRange, parse_version, satisfies
+from headrace.plan.ranges import parse_version
 from headrace.plan.refusal import config_error, refusal
-from headrace.plan.toolchain import NPM_FOR_NODE
-
-Name = Literal["npm", "pnpm"]
-
-#: Lock file -> whose it is, the likeliest first.
-LOCK_FILES: dict[str, str] = {
-    "pnpm-lock.yaml": "pnpm",
-    "npm-shrinkwrap.json": "npm",
-    "package-lock.json": "npm",
-    "bun.lock": "bun",
-    "bun.lockb": "bun",
-    "yarn.lock": "yarn",
-}
-
-#: First version of pnpm's lock file format -> the pnpm that reads it, and the oldest Node that runs that pnpm.
-_PNPM_FOR_LOCK: tuple[tuple[float, str, int], ...] = (
-    (9.0, "12.21.0", 16),
-    (6.0, "8.15.9", 16),
-    (0.0, "7.33.7", 16),
-)
-_PNPM_VERSIONS = ("12.21.0", "11.28.11", "10.34.9", "9.15.9", "8.15.9", "7.33.7")
-_NPM_VERSIONS = ("12.2.0", "11.21.2", "10.9.9", "9.9.4", "8.19.4")
-
-#: What a JavaScript release of pnpm needs of Node; 12 is a program of its own.
-_NODE_FOR_PNPM = {7: 16, 8: 16, 9: 18, 10: 18, 11: 22}
 
 _PIN = re.compile(r"(?P<name>[a-z]+)(?:@(?P<version>[^+\s]+)(?:\+(?P<hash>[a-z0-9]+\.[0-9a-fA-F]+))?)?")
+#: A copy of Yarn in the repository, as `yarn set version` leaves it.
+_YARN_PATH = re.compile(r"^\s*yarn-?[pP]ath:?\s+[\"']?([^\s\"']+)", re.MULTILINE)
+_YARN_RELEASE = re.compile(r"yarn-(\d+\.\d+\.\d+)\.[cm]?js")
+_LINKER = re.compile(r"^nodeLinker:\s*[\"']?([\w-]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -53,7 +33,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class ManagerChoice:
-    name: Name
+    name: ManagerName
     tool: Tool
     #: The lock file, relative to the root of the version; None when there is none.
     lock: str | None
@@ -61,37 +41,73 @@ class ManagerChoice:
     pinned: bool
     choices: tuple[Choice, ...]
     ignored: tuple[Ignored, ...] = ()
+    #: The lock file is from before npm 7, so peer dependencies that don't fit are no error.
+    legacy_peers: bool = False
+    #: What Yarn 2 and later calls its linker: `pnp` leaves no node_modules. `node-modules` for all others.
+    linker: str = "node-modules"
+
+    @property
+    def major(self) -> int:
+        return major_of(self.tool.version)
+
+    @property
+    def berry(self) -> bool:
+        """Whether it is Yarn 2 or later, which has little in common with Yarn 1."""
+        return self.name == "yarn" and self.major > 1
+
+    @property
+    def pnp(self) -> bool:
+        return self.berry and self.linker == "pnp"
 
 
 def choose_manager(view: ProjectView, node_major: int, project_file: ProjectFile) -> ManagerChoice:
-    """Raises StepFailed for a manager that is not supported, naming what to do. `view` is where the lock file belongs."""
+    """Raises StepFailed for a manager that is not known, naming what to do. `view` is where the lock file belongs."""
     locks = {name: owner for name, owner in LOCK_FILES.items() if view.has(name)}
     pin = next(_pins(view, project_file), None)
-    name, why, source = _name(pin, locks, view)
-    if name not in ("npm", "pnpm"):
-        raise _unsupported(name, source, view, locks)
-    manager = cast(Name, name)
+    named, why, source = _name(pin, locks, view)
+    if named not in VERSIONS:
+        raise _unknown(named, source, view)
+    manager = named
     lock = next((file for file, owner in locks.items() if owner == manager), None)
-    tool, tool_why = _tool(manager, pin if pin and pin.name == manager else None, lock, node_major, view)
-    ignored = tuple(
-        Ignored(
-            source=joined(view.root, file), setting=f"lock file of {owner}", why=f"{manager} installs: {source} decides"
-        )
-        for file, owner in locks.items()
-        if file != lock
-    )
+    own_pin = pin if pin and pin.name == manager and pin.version else _version_pin(manager, view)
+    reader = reader_of(manager, lock, node_major, view)
+    tool, tool_why = _tool(manager, own_pin, reader, node_major, view)
     chosen = (
         Choice(subject="package manager", value=manager, why=why, source=source),
-        Choice(subject=manager, value=tool.version, why=tool_why, source=pin.source if pin and pin.version else source),
+        Choice(subject=manager, value=tool.version, why=tool_why, source=own_pin.source if own_pin else source),
     )
     return ManagerChoice(
         name=manager,
         tool=tool,
         lock=joined(view.root, lock) if lock else None,
-        pinned=bool(pin and pin.name == manager and pin.version),
+        pinned=own_pin is not None,
         choices=chosen,
-        ignored=ignored,
+        ignored=(*_other_locks(view, locks, lock, manager, source), *_ignored_settings(view, manager, tool)),
+        legacy_peers=reader.legacy_peers and own_pin is None,
+        linker=_linker(view) if manager == "yarn" and major_of(tool.version) > 1 else "node-modules",
     )
+
+
+def _other_locks(
+    view: ProjectView, locks: dict[str, ManagerName], lock: str | None, manager: str, source: str
+) -> Iterator[Ignored]:
+    for file, owner in locks.items():
+        if file != lock:
+            why = f"{manager} installs: {source} decides"
+            yield Ignored(source=joined(view.root, file), setting=f"lock file of {owner}", why=why)
+
+
+def _ignored_settings(view: ProjectView, manager: ManagerName, tool: Tool) -> Iterator[Ignored]:
+    if manager == "yarn":
+        for name in (".yarnrc.yml", ".yarnrc"):
+            if found := _YARN_PATH.search(view.text(name) or ""):
+                why = f"Yarn {tool.version} from the registry runs instead of the copy"
+                yield Ignored(source=joined(view.root, name), setting=f"yarnPath {found[1][:80]}", why=why)
+
+
+def _linker(view: ProjectView) -> str:
+    found = _LINKER.search(view.text(".yarnrc.yml") or "")
+    return found[1] if found else "pnp"
 
 
 def _pins(view: ProjectView, project_file: ProjectFile) -> Iterator[Pin]:
@@ -110,6 +126,27 @@ def _pins(view: ProjectView, project_file: ProjectFile) -> Iterator[Pin]:
             yield Pin(entry["name"], version if isinstance(version, str) else None, source, view.manifest.path)
 
 
+def _version_pin(manager: ManagerName, view: ProjectView) -> Pin | None:
+    """A version of `manager` that a file names without choosing the manager by it: a copy of Yarn, or Volta's pin."""
+    if manager == "yarn":
+        for name in (".yarnrc.yml", ".yarnrc"):
+            path = _YARN_PATH.search(view.text(name) or "")
+            if path and (release := _YARN_RELEASE.search(path[1])):
+                file = joined(view.root, name)
+                return Pin(manager, release[1], f"{file} yarnPath", file)
+    volta = view.manifest.raw.get("volta") if view.manifest else None
+    version = volta.get(manager) if isinstance(volta, dict) else None
+    # Volta pins for the machines of developers: a version that reads another lock file format is no wish for this one.
+    if (
+        view.manifest
+        and isinstance(version, str)
+        and parse_version(version)
+        and not (manager == "yarn" and is_berry(view))
+    ):
+        return Pin(manager, version, f"{view.manifest.path} volta.{manager}", view.manifest.path)
+    return None
+
+
 def _parsed(wish: str, source: str, file: str) -> Pin:
     match = _PIN.fullmatch(wish.strip())
     if match is None:
@@ -121,15 +158,12 @@ def _parsed(wish: str, source: str, file: str) -> Pin:
     return Pin(match["name"], match["version"], source, file, match["hash"])
 
 
-def _name(pin: Pin | None, locks: dict[str, str], view: ProjectView) -> tuple[str, str, str]:
+def _name(pin: Pin | None, locks: dict[str, ManagerName], view: ProjectView) -> tuple[str, str, str]:
     """Name, why, source."""
     if pin:
         return pin.name, f"{pin.source} names it", pin.source
-    supported = next((file for file, owner in locks.items() if owner in ("npm", "pnpm")), None)
-    if found := supported or next(iter(locks), None):
-        others = [file for file in locks if file != found]
-        why = f"its lock file is there, before {' and '.join(others)}" if others else "its lock file is there"
-        return locks[found], why, joined(view.root, found)
+    if locks:
+        return _by_lock(locks, view)
     if view.has(".yarnrc.yml"):
         return "yarn", "it has a configuration file", joined(view.root, ".yarnrc.yml")
     if view.has("pnpm-workspace.yaml"):
@@ -141,81 +175,71 @@ def _name(pin: Pin | None, locks: dict[str, str], view: ProjectView) -> tuple[st
     return "npm", "no lock file and no packageManager field; npm comes with Node", "default"
 
 
-def _tool(manager: Name, pin: Pin | None, lock: str | None, node_major: int, view: ProjectView) -> tuple[Tool, str]:
+def _by_lock(locks: dict[str, ManagerName], view: ProjectView) -> tuple[str, str, str]:
+    first = next(iter(locks))
+    if len(set(locks.values())) == 1:
+        return locks[first], "its lock file is there", joined(view.root, first)
+    # One of several is usually left over from before a change of manager, and lacks what was added since.
+    complete = [file for file in locks if _covers(view, file)]
+    found = complete[0] if complete else first
+    others = [file for file in locks if locks[file] != locks[found]]
+    stale = len(complete) < len(locks) and bool(complete)
+    why = f"its lock file {'holds every dependency' if stale else 'is there'}, before {' and '.join(others)}"
+    return locks[found], why, joined(view.root, found)
+
+
+def _covers(view: ProjectView, lock: str) -> bool:
+    """Whether a lock file mentions every direct dependency."""
+    text = view.text(lock) or ""
+    return all(name in text for name in view.dependencies)
+
+
+def _tool(
+    manager: ManagerName, pin: Pin | None, reader: Reader, node_major: int, view: ProjectView
+) -> tuple[Tool, str]:
     if pin and pin.version:
-        return _pinned(manager, pin, pin.version, node_major)
-    if manager == "npm":
-        version = NPM_FOR_NODE[node_major]
-        return Tool(name="npm", version=version), f"the npm that belongs to Node {node_major}"
-    version, why = _pnpm_for(lock, view)
-    if node_major < _NODE_FOR_PNPM.get(int(version.split(".")[0]), 0):
-        raise AssertionError("the table of pnpm versions names one that this Node can't run")
-    return Tool(name="pnpm", version=version), why
+        return _pinned(manager, pin, pin.version, reader, node_major)
+    # Managers refuse to run where the project's engines exclude them.
+    wish = view.manifest.engines.get(manager) if view.manifest else None
+    version = (for_range(manager, wish, node_major, reader.version) if wish else None) or reader.version
+    if not runs_on(manager, version, node_major):
+        raise _needs_node(manager, version, "the lock file", None, node_major)
+    why = reader.why if version == reader.version else f"engines.{manager} {wish!r} allows it"
+    return Tool(name=manager, version=version), why
 
 
-def _pinned(manager: Name, pin: Pin, wish: str, node_major: int) -> tuple[Tool, str]:
+def _pinned(manager: ManagerName, pin: Pin, wish: str, reader: Reader, node_major: int) -> tuple[Tool, str]:
     exact = parse_version(wish)
     if exact is None:
-        known = _NPM_VERSIONS if manager == "npm" else _PNPM_VERSIONS
-        try:
-            fitting = [v for v in known if (number := parse_version(v)) and satisfies(number, wish)]
-        except BadRange:
-            fitting = []
-        fitting = [v for v in fitting if _runs_on(manager, v, node_major)]
-        if not fitting:
+        version = for_range(manager, wish, node_major, reader.version)
+        if version is None:
             raise config_error(
                 f"{pin.source}: no {manager} here is {wish[:80]!r} and runs on Node {node_major}",
-                hint=f"name an exact version, such as {manager}@{known[1]}",
+                hint=f"name an exact version, such as {manager}@{VERSIONS[manager][1]}",
                 file=pin.file or "package.json",
             )
-        preferred = NPM_FOR_NODE[node_major] if manager == "npm" else fitting[0]
-        version = preferred if preferred in fitting else fitting[0]
         return Tool(name=manager, version=version), f"{wish!r} allows it"
-    if not _runs_on(manager, wish, node_major):
-        needed = _NODE_FOR_PNPM.get(exact[0], 20)
-        raise refusal(
-            FailureReason.WRONG_NODE_VERSION,
-            f"{pin.source} names {manager} {wish}, which needs Node {needed} or newer; Node {node_major} is chosen",
-            hint=f'set "engines": {{"node": ">={needed}"}} or name an older {manager}',
-            file=pin.file,
-        )
-    return Tool(name=manager, version=wish.removeprefix("v"), integrity=pin.integrity), "this exact version is named"
+    if not runs_on(manager, wish, node_major):
+        raise _needs_node(manager, wish, pin.source, pin.file, node_major)
+    # Nobody but Headrace reads a hash of bun, and which of its packages it would be of is not said anywhere.
+    integrity = None if manager == "bun" else pin.integrity
+    return Tool(name=manager, version=wish.removeprefix("v"), integrity=integrity), "this exact version is named"
 
 
-def _runs_on(manager: Name, version: str, node_major: int) -> bool:
-    major = int(version.removeprefix("v").split(".")[0])
-    if manager == "pnpm":
-        return node_major >= _NODE_FOR_PNPM.get(major, 0)
-    return node_major >= {11: 20, 12: 22}.get(major, 0)
-
-
-def _pnpm_for(lock: str | None, view: ProjectView) -> tuple[str, str]:
-    text = (view.text(lock) or "")[:4096] if lock else ""
-    match = re.search(r"^lockfileVersion:\s*['\"]?(\d+(?:\.\d+)?)", text, re.MULTILINE)
-    if match is None:
-        return _PNPM_VERSIONS[0], "the newest one; no lock file asks for another"
-    number = float(match[1])
-    version = next(version for first, version, _ in _PNPM_FOR_LOCK if number >= first)
-    return version, f"it reads lock files of version {match[1]}"
-
-
-def _unsupported(name: str, source: str, view: ProjectView, locks: dict[str, str]) -> Exception:
-    known = name in ("yarn", "bun")
-    lock = next((file for file, owner in locks.items() if owner == name), None)
-    file = lock and joined(view.root, lock)
-    steps = (
-        f"run `npm install`, commit package-lock.json and remove {file}"
-        if lock
-        else "run `npm install` and commit package-lock.json"
+def _needs_node(manager: ManagerName, version: str, source: str, file: str | None, node_major: int) -> Exception:
+    needed = node_needed(manager, version)
+    return refusal(
+        FailureReason.WRONG_NODE_VERSION,
+        f"{source} names {manager} {version}, which needs Node {needed} or newer; Node {node_major} is chosen",
+        hint=f'set "engines": {{"node": ">={needed}"}} or name an older {manager}',
+        file=file,
     )
-    what = (
-        f"{name} can't install dependencies here yet"
-        if known
-        else f"{name[:40]!r} is no package manager that is known here"
-    )
+
+
+def _unknown(name: str, source: str, view: ProjectView) -> Exception:
     return refusal(
         FailureReason.UNSUPPORTED,
-        f"{what} ({source} asks for it); npm and pnpm can",
-        hint=f'{steps}; or set package_manager = "npm" below [build] in headrace.toml to install with npm without a lock file',
-        file=file or (view.manifest.path if view.manifest else None),
+        f"{name[:40]!r} is no package manager that is known here ({source} asks for it); npm, pnpm, yarn and bun are",
+        hint='set package_manager = "npm" below [build] in headrace.toml to install with npm',
+        file=view.manifest.path if view.manifest else None,
     )

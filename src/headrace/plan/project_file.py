@@ -42,7 +42,7 @@ class BuildTable(Value):
     output: str | None = Field(default=None, description="The directory with the result, relative to the project.")
     node: str | None = Field(default=None, description='Version of Node: a major (`"24"`) or a range (`">=22"`).')
     package_manager: str | None = Field(
-        default=None, description='`"npm"` or `"pnpm"`, also with a version: `"pnpm@10.34.9"`.'
+        default=None, description='`"npm"`, `"pnpm"`, `"yarn"` or `"bun"`, also with a version: `"pnpm@10.34.9"`.'
     )
     frozen: bool = Field(
         default=True, description="False lets the install change a lock file that is out of step with `package.json`."
@@ -111,6 +111,16 @@ class ProjectFile(Value):
 
     #: Where it was read; the name it would have, when there is none.
     path: str = Field(default=NAME, exclude=True)
+    #: Keys that another file filled in, with that file and its own word.
+    sources: dict[str, str] = Field(default={}, exclude=True)
+
+    def where(self, key: str) -> str:
+        """What says `key`: this file, or the one that it was taken from."""
+        return self.sources.get(key, f"{self.path} {key}")
+
+    def is_own(self, key: str) -> bool:
+        """Whether this file itself says `key`."""
+        return key not in self.sources
 
 
 def read_project_file(files: ProjectFiles, root: str) -> ProjectFile:
@@ -124,8 +134,8 @@ def read_project_file(files: ProjectFiles, root: str) -> ProjectFile:
 
 def _parse(path: str, text: str) -> ProjectFile:
     raw = parse_toml(path, text)
-    if "path" in raw:
-        raise _mistake(path, text, ("path",), "unknown key")
+    if hidden := next((key for key in ("path", "sources") if key in raw), None):
+        raise _mistake(path, text, (hidden,), "unknown key")
     try:
         parsed = ProjectFile.model_validate(raw)
     except ValidationError as exc:

@@ -242,3 +242,38 @@ async def test_a_package_that_is_not_plain_is_refused(
 def test_a_tool_is_found_in_a_sandbox_by_name_and_version() -> None:
     assert mount_point(NPM) == "/opt/headrace/npm-10.9.9"
     assert bin_directories(NPM) == ("/opt/headrace/npm-10.9.9/bin",)
+
+
+def yarn_package(name: str = "yarn") -> bytes:
+    manifest = {"name": name, "bin": {"yarn": "bin/yarn.js", "yarnpkg": "bin/yarn.js"}}
+    return package({"package/package.json": json.dumps(manifest).encode(), "package/bin/yarn.js": BERRY_PROGRAM})
+
+
+BERRY_PROGRAM = b"#!/usr/bin/env node\n// yarn\n"
+
+
+async def test_yarn_1_and_its_successors_come_from_their_own_packages(tools: Layers, registry: Registry) -> None:
+    registry.publish("yarn", "1.22.22", yarn_package())
+    registry.publish("@yarnpkg%2Fcli-dist", "4.13.0", yarn_package("@yarnpkg/cli-dist"))
+    for version in ("1.22.22", "4.13.0"):
+        layer = await provide(tools, Tool(name="yarn", version=version), registry.url)
+        assert (layer.path / "bin/yarn").read_bytes() == BERRY_PROGRAM
+
+
+async def test_the_hash_of_a_later_yarn_is_that_of_its_program(tools: Layers, registry: Registry) -> None:
+    registry.publish("@yarnpkg%2Fcli-dist", "4.13.0", yarn_package())
+    right = f"sha224.{hashlib.sha224(BERRY_PROGRAM).hexdigest()}"
+    assert await provide(tools, Tool(name="yarn", version="4.13.0", integrity=right), registry.url)
+    tools = Layers(tools._root.with_name("others"))
+    wrong = Tool(name="yarn", version="4.13.0", integrity=f"sha224.{hashlib.sha224(b'').hexdigest()}")
+    error = await refused(tools, wrong, registry)
+    assert error.exact_code == "tool.integrity"
+
+
+async def test_bun_is_a_program_that_has_two_names(tools: Layers, registry: Registry) -> None:
+    files = {"package/package.json": b"{}", "package/bin/bun": b"ELF"}
+    for name in ("bun-linux-x64", "bun-linux-x64-baseline", "bun-linux-aarch64"):
+        registry.publish(f"@oven%2F{name}", "1.4.5", package(files))
+    layer = await provide(tools, Tool(name="bun", version="1.4.5"), registry.url)
+    assert [(layer.path / "bin" / name).read_bytes() for name in ("bun", "bunx")] == [b"ELF", b"ELF"]
+    assert (layer.path / "bin/bun").stat().st_mode & 0o777 == 0o755

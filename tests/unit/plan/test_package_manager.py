@@ -57,28 +57,84 @@ def test_conflicting_lock_files_are_named() -> None:
     assert {ignored.source for ignored in chosen.ignored} == {"package-lock.json", "yarn.lock"}
 
 
-def test_a_supported_lock_file_goes_before_one_that_is_not() -> None:
-    assert choose({"package-lock.json": "{}", "yarn.lock": ""}).name == "npm"
+BERRY = "__metadata:\n  version: {}\n  cacheKey: 10\n"
 
 
 @pytest.mark.parametrize(
-    ("files", "name"),
+    ("files", "name", "version"),
     [
-        ({"yarn.lock": ""}, "yarn"),
-        ({".yarnrc.yml": ""}, "yarn"),
-        ({"bun.lock": ""}, "bun"),
-        ({"bun.lockb": ""}, "bun"),
-        (manifest(packageManager="yarn@4.1.0"), "yarn"),
-        (manifest(packageManager="bun@1.2.0"), "bun"),
+        ({"yarn.lock": ""}, "yarn", "1.22.22"),
+        ({"yarn.lock": "# yarn lockfile v1\n"}, "yarn", "1.22.22"),
+        ({"yarn.lock": "# yarn lockfile v1\n", ".yarnrc.yml": ""}, "yarn", "1.22.22"),
+        ({"yarn.lock": BERRY.format(4)}, "yarn", "2.4.2"),
+        ({"yarn.lock": BERRY.format(6)}, "yarn", "3.8.7"),
+        ({"yarn.lock": BERRY.format(8)}, "yarn", "4.13.0"),
+        ({"yarn.lock": BERRY.format(10)}, "yarn", "4.18.1"),
+        ({".yarnrc.yml": "yarnPath: .yarn/releases/yarn-4.5.3.cjs\n", "yarn.lock": BERRY.format(8)}, "yarn", "4.5.3"),
+        ({".yarnrc": 'yarn-path ".yarn/releases/yarn-1.22.19.js"\n', "yarn.lock": ""}, "yarn", "1.22.19"),
+        ({".yarnrc.yml": ""}, "yarn", "4.18.1"),
+        (manifest(packageManager="yarn@4.1.0"), "yarn", "4.1.0"),
+        ({"bun.lock": ""}, "bun", "1.4.5"),
+        ({"bun.lockb": ""}, "bun", "1.4.5"),
+        (manifest(packageManager="bun@1.2.0"), "bun", "1.2.0"),
+        (manifest(packageManager="pnpm@~9.5.0"), "pnpm", "9.5.0"),
+        (manifest(devEngines={"packageManager": {"name": "yarn", "version": "^4.2.0"}}), "yarn", "4.18.1"),
+        ({**manifest(engines={"pnpm": "8.x"}), "pnpm-lock.yaml": "lockfileVersion: '9.0'"}, "pnpm", "8.15.9"),
+        ({**manifest(engines={"yarn": ">=1.22"}), "yarn.lock": ""}, "yarn", "1.22.22"),
+        ({**manifest(volta={"yarn": "1.22.10"}), "yarn.lock": ""}, "yarn", "1.22.10"),
+        ({"package-lock.json": '{"lockfileVersion": 1}'}, "npm", "11.21.2"),
+        ({"package-lock.json": '{"lockfileVersion": 3}'}, "npm", "11.21.2"),
     ],
 )
-def test_yarn_and_bun_are_recognised_and_the_way_out_is_named(files: dict[str, str], name: str) -> None:
+def test_every_manager_has_its_version(files: dict[str, str], name: str, version: str) -> None:
+    chosen = choose(files)
+    assert (chosen.name, chosen.tool.version) == (name, version)
+
+
+def test_old_lock_files_choose_old_majors_where_node_runs_them() -> None:
+    first = {"package-lock.json": '{\n  "name": "a",\n  "lockfileVersion": 1,\n'}
+    assert choose(first, node=16).tool.version == "6.14.18"
+    assert not choose(first, node=16).legacy_peers
+    assert choose(first, node=24).legacy_peers
+    old = {"pnpm-lock.yaml": "lockfileVersion: 5.3\n"}
+    assert [choose(old, node=node).tool.version for node in (16, 20)] == ["6.35.1", "7.33.7"]
+
+
+def test_the_linker_of_yarn_decides_what_an_install_leaves() -> None:
+    lock = {"yarn.lock": BERRY.format(8)}
+    assert choose(lock).pnp
+    assert not choose({**lock, ".yarnrc.yml": 'nodeLinker: "node-modules"\n'}).pnp
+    assert not choose({"yarn.lock": ""}).pnp
+
+
+def test_a_copy_of_yarn_in_the_repository_is_said_to_be_ignored() -> None:
+    chosen = choose({".yarnrc.yml": "yarnPath: .yarn/releases/yarn-4.5.3.cjs\n", "yarn.lock": BERRY.format(8)})
+    assert chosen.pinned
+    assert [ignored.source for ignored in chosen.ignored] == [".yarnrc.yml"]
+
+
+def test_of_two_lock_files_the_one_that_holds_every_dependency_decides() -> None:
+    files = {
+        **manifest(dependencies={"react": "19", "vite": "8"}),
+        "yarn.lock": "react@19:\n",
+        "package-lock.json": "{}",
+    }
+    assert choose(files).name == "yarn"
+    complete = '{"node_modules/react": {}, "node_modules/vite": {}}'
+    assert choose({**files, "package-lock.json": complete}).name == "npm"
+
+
+def test_an_unknown_manager_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(StepFailed) as stopped:
-        choose(files)
-    failure = stopped.value.failure
-    assert failure.reason is FailureReason.UNSUPPORTED
-    assert name in failure.message
-    assert "npm install" in (failure.hint or "")
+        choose(manifest(packageManager="cnpm@9.0.0"))
+    assert stopped.value.failure.reason is FailureReason.UNSUPPORTED
+    assert "npm, pnpm, yarn and bun" in stopped.value.failure.message
+
+
+def test_a_yarn_that_the_chosen_node_cannot_run_is_refused() -> None:
+    with pytest.raises(StepFailed) as stopped:
+        choose({"yarn.lock": BERRY.format(8)}, node=16)
+    assert stopped.value.failure.reason is FailureReason.WRONG_NODE_VERSION
 
 
 @pytest.mark.parametrize("wish", ["pnpm@", "pnpm@10.4.1; rm -rf /", "@pnpm", "../pnpm@1.0.0", "pnpm@$(id)", "pnpm@99"])

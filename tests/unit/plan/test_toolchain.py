@@ -4,8 +4,8 @@ import pytest
 
 from headrace.errors import StepFailed
 from headrace.model.diagnostic import FailureReason
+from headrace.plan.lock_files import LOCK_FILES
 from headrace.plan.manifest import read_manifest
-from headrace.plan.package_manager import LOCK_FILES
 from headrace.plan.project_file import ProjectFile, read_project_file
 from headrace.plan.project_files import MemoryFiles
 from headrace.plan.project_view import ProjectView
