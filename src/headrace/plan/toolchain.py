@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import Choice, Ignored
+from headrace.plan.manifest import Manifest, read_manifest
 from headrace.plan.project_file import ProjectFile
 from headrace.plan.project_view import ProjectView, joined
 from headrace.plan.ranges import BadRange, Version, majors, parse_range, parse_version, satisfies
@@ -79,7 +80,7 @@ def choose_node(view: ProjectView, project_file: ProjectFile) -> NodeChoice:
 
 def _wishes(view: ProjectView, project_file: ProjectFile) -> Iterator[Wish]:
     if project_file.build.node:
-        yield Wish(project_file.build.node, f"{project_file.path} build.node", project_file.path)
+        yield Wish(project_file.build.node, project_file.where("build.node"), project_file.path)
     if view.manifest and (engine := view.manifest.engines.get("node")):
         path = view.manifest.path
         yield Wish(engine, f"{path} engines.node", path, _line_of_engines(view.text("package.json") or ""))
@@ -91,8 +92,25 @@ def _wishes(view: ProjectView, project_file: ProjectFile) -> Iterator[Wish]:
     for name in ("mise.toml", ".mise.toml"):
         if wish := _mise(view.toml(name).get("tools")):
             yield Wish(wish, name, joined(view.root, name))
-    if view.manifest and (wish := _dev_engine(view.manifest.raw.get("devEngines"))):
-        yield Wish(wish, f"{view.manifest.path} devEngines.runtime", view.manifest.path)
+    if view.manifest:
+        yield from _of_manifest(view.manifest)
+    if line := _use_node_version(_nearest(view, ".npmrc")):
+        yield Wish(line, ".npmrc use-node-version", _where(view, ".npmrc"))
+    if view.root and (above := read_manifest(view.files, "package.json")):
+        # A member of a repository with several projects: what the repository asks for counts where the member is silent.
+        if engine := above.engines.get("node"):
+            root_text = ProjectView(view.files).text("package.json") or ""
+            yield Wish(engine, f"{above.path} engines.node", above.path, _line_of_engines(root_text))
+        yield from _of_manifest(above)
+
+
+def _of_manifest(manifest: Manifest) -> Iterator[Wish]:
+    """Fields that tools of developers read."""
+    if wish := _dev_engine(manifest.raw.get("devEngines")):
+        yield Wish(wish, f"{manifest.path} devEngines.runtime", manifest.path)
+    volta = manifest.raw.get("volta")
+    if isinstance(volta, dict) and isinstance(volta.get("node"), str):
+        yield Wish(volta["node"], f"{manifest.path} volta.node", manifest.path)
 
 
 def _line_of_engines(text: str) -> int | None:
@@ -117,6 +135,12 @@ def _where(view: ProjectView, name: str) -> str:
 def _first_line(text: str | None) -> str | None:
     lines = (line.split("#")[0].strip() for line in (text or "").splitlines())
     return next((line for line in lines if line), None)
+
+
+def _use_node_version(text: str | None) -> str | None:
+    """The Node that pnpm would fetch for scripts."""
+    found = re.search(r"^\s*use-node-version\s*=\s*[\"']?([^\s\"'#;]+)", text or "", re.MULTILINE)
+    return found[1] if found else None
 
 
 def _tool_versions(text: str | None) -> str | None:

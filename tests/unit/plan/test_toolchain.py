@@ -70,6 +70,8 @@ def test_a_wish_that_cannot_be_had_names_the_choices(wish: str) -> None:
         ("mise.toml", '[tools]\nnode = ["18", "20"]\n'),
         ("mise.toml", '[tools]\nnode = { version = "18" }\n'),
         ("package.json", '{"devEngines": {"runtime": {"name": "node", "version": "^18"}}}'),
+        ("package.json", '{"volta": {"node": "18.20.0", "yarn": "1.22.19"}}'),
+        (".npmrc", "auto-install-peers=true\nuse-node-version=18.19.0\n"),
         ("headrace.toml", '[build]\nnode = "18"\n'),
     ],
 )
@@ -106,3 +108,10 @@ def test_the_line_of_a_wish_that_cannot_be_had_is_named() -> None:
     with pytest.raises(StepFailed) as stopped:
         choose({"package.json": '{\n  "name": "a",\n  "engines": {\n    "node": "99"\n  }\n}'})
     assert stopped.value.failure.diagnostics[0].line == 4
+
+
+def test_a_member_that_is_silent_gets_the_node_of_its_repository() -> None:
+    memory = MemoryFiles({"package.json": engines("20"), "apps/web/package.json": "{}"})
+    view = ProjectView(memory, "apps/web", read_manifest(memory, "apps/web/package.json"))
+    chosen = choose_node(view, ProjectFile())
+    assert (chosen.major, chosen.choice.source) == (20, "package.json engines.node")
