@@ -11,9 +11,9 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
 from headrace.plan.limits import PlanLimits
-from headrace.plan.nothing import refuse_server
 from headrace.plan.planner import make_plan
 from headrace.plan.project_files import DirectoryFiles
+from headrace.plan.refused import refuse_server
 from headrace.settings import Settings
 from headrace.tree import canonical, load_tree
 

@@ -2,20 +2,25 @@
 
 from headrace.errors import StepFailed
 from headrace.model.diagnostic import FailureReason
-from headrace.model.plan import BuildPlan
 from headrace.plan.project_view import ProjectView, joined
 from headrace.plan.refusal import refusal
 
 #: Files of projects that are known but can't be built or run here yet.
 _OTHERS: dict[str, str] = {
-    "pyproject.toml": "a Python project",
-    "requirements.txt": "a Python project",
-    "manage.py": "a Django project",
     "go.mod": "a Go module",
     "Cargo.toml": "a Rust crate",
     "Gemfile": "a Ruby project",
     "composer.json": "a PHP project",
     "deno.json": "a Deno project",
+    "deno.jsonc": "a Deno project",
+    "mix.exs": "an Elixir project",
+    "pom.xml": "a Java project",
+    "build.gradle": "a Java project",
+    "build.gradle.kts": "a Kotlin project",
+    "pubspec.yaml": "a Dart or Flutter project",
+    "gleam.toml": "a Gleam project",
+    "shard.yml": "a Crystal project",
+    "Package.swift": "a Swift package",
     "Dockerfile": "an image description",
 }
 
@@ -26,7 +31,7 @@ def nothing_to_build(view: ProjectView, wish: str | None = None) -> StepFailed:
         looked = f"a {wish} project"
     where = f"in {view.root!r} " if view.root else ""
     message = f"nothing to build {where}was found. Looked for: {looked}. Found: {_found(view)}"
-    if elsewhere := _elsewhere(view):
+    if elsewhere := projects_below(view):
         roots = ", ".join(elsewhere)
         hint = f'there is a project in {roots}: write root = "{elsewhere[0]}" in headrace.toml at the root of the repository'
     elif kind := next((kind for name, kind in _OTHERS.items() if view.has(name)), None):
@@ -42,29 +47,6 @@ def nothing_to_build(view: ProjectView, wish: str | None = None) -> StepFailed:
     return refusal(FailureReason.NOTHING_TO_BUILD, message, hint=hint)
 
 
-#: What to write so that a framework makes files.
-_AS_FILES = {
-    "next": "output: 'export' in next.config",
-    "astro": "output: 'static' in astro.config",
-    "nuxt": '"build": "nuxt generate" in package.json',
-    "sveltekit": "@sveltejs/adapter-static in svelte.config",
-    "react-router": "ssr: false in react-router.config",
-}
-
-
-def refuse_server(plan: BuildPlan) -> None:
-    """Raises StepFailed for a plan whose result would have to run to answer. Its preview can be shown all the same."""
-    if plan.kind != "server":
-        return
-    files = _AS_FILES.get(plan.framework)
-    hint = "see its preview, which runs its development server"
-    raise refusal(
-        FailureReason.UNSUPPORTED,
-        f"this {plan.framework} project needs a server to answer, and only files can be deployed yet",
-        hint=f"to deploy it as files, set {files}; or {hint}" if files else hint,
-    )
-
-
 def _found(view: ProjectView) -> str:
     """The first names at the project's root, as people see them in a listing."""
     names = sorted({name.split("/")[0] + ("/" if "/" in name else "") for name in view.names})
@@ -73,7 +55,7 @@ def _found(view: ProjectView) -> str:
     return f"{shown}{more}" if names else "no files"
 
 
-def _elsewhere(view: ProjectView) -> list[str]:
+def projects_below(view: ProjectView) -> list[str]:
     """Directories that look like projects, the nearest first."""
     marks = ("package.json", "index.html")
     found = {

@@ -1,11 +1,12 @@
 """
-How a static result answers: what the project's file says, then what its framework is known for.
+How a static result answers: what the project's file says, then files of other hosts, then what its framework is known for.
 
 Rule files (`_redirects`, `_headers`) are read from the output when it becomes an artifact, because a build may write them.
 """
 
 from headrace.model.plan import Choice, HeaderRule, RedirectRule, Routing
 from headrace.plan.detectors.base import Detected
+from headrace.plan.hosts.read import Hosts
 from headrace.plan.project_file import ProjectFile
 from headrace.plan.project_view import ProjectView, joined
 from headrace.plan.refusal import config_error
@@ -16,7 +17,7 @@ _STATUSES = (200, 301, 302, 303, 307, 308, 404)
 
 
 def choose_routing(
-    view: ProjectView, detected: Detected, project_file: ProjectFile
+    view: ProjectView, detected: Detected, project_file: ProjectFile, hosts: Hosts | None = None
 ) -> tuple[Routing, tuple[Choice, ...]]:
     """Raises StepFailed for a rule of the project's file that can't be followed."""
     own = project_file.routing
@@ -27,10 +28,15 @@ def choose_routing(
         clean_urls=own.clean_urls if own.clean_urls is not None else True,
         trailing_slash=own.trailing_slash,
         not_found=not_found,
-        redirects=(*_redirects(project_file), *_base_rules(detected.base)),
-        headers=_headers(project_file),
+        redirects=(
+            *_redirects(project_file),
+            *(hosts.redirects if hosts else ()),
+            *_base_rules(detected.base),
+            *(detected.rules if not spa else ()),
+        ),
+        headers=(*_headers(project_file), *(hosts.headers if hosts else ())),
     )
-    source = f"{project_file.path} routing.spa" if own.spa is not None else detected.source
+    source = project_file.where("routing.spa") if own.spa is not None else detected.source
     unknown = "index.html" if spa else (not_found or "404")
     choices = [Choice(subject="unknown paths", value=unknown, why=why, source=source)]
     if detected.base != "/":

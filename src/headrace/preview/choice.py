@@ -30,7 +30,7 @@ class Choice:
 
 
 def choose(plan: BuildPlan, files: ProjectFiles, settings: PreviewSettings) -> Choice:
-    if plan.build is None and plan.kind == "static":
+    if plan.build is None and plan.kind == "static" and plan.refused is None:
         return Choice(FILES, PreviewMode.BUILD, None, "no build command: the files are served as they are")
     modes = [PreviewMode.BUILD, PreviewMode.DEV] if settings.mode == "auto" else [PreviewMode(settings.mode)]
     refusals: list[str] = []

@@ -11,6 +11,7 @@ from headrace.model.project import ProjectSettings
 from headrace.plan.limits import PlanLimits
 from headrace.plan.planner import make_plan
 from headrace.plan.project_files import MemoryFiles
+from headrace.plan.refused import refuse_server
 
 VITE = {
     "package.json": json.dumps({"name": "a", "scripts": {"build": "vite build"}, "devDependencies": {"vite": "^8"}}),
@@ -102,13 +103,26 @@ def test_a_project_below_the_root_is_pointed_out() -> None:
 
 
 def test_a_project_of_another_kind_is_named() -> None:
-    failure = refused({"pyproject.toml": ""})
+    failure = refused({"go.mod": ""})
     assert failure.reason is FailureReason.UNSUPPORTED
-    assert "Python" in failure.message
+    assert "a Go module" in failure.message
+
+
+def test_a_python_package_is_planned_and_not_built() -> None:
+    made = plan({"pyproject.toml": "[project]\nname = 'x'\n", "web/package.json": "{}"})
+    assert (made.framework, made.kind, made.build) == ("python", "server", None)
+    assert made.refused is not None
+    assert made.refused.reason == "unsupported"
+    assert 'root = "web"' in made.refused.hint
 
 
 def test_a_vite_project_without_a_build_script_says_so() -> None:
-    failure = refused({"package.json": '{\n "scripts": {"dev": "vite"},\n "devDependencies": {"vite": "8"}\n}'})
+    made = plan({"package.json": '{\n "scripts": {"dev": "vite"},\n "devDependencies": {"vite": "8"}\n}'})
+    assert made.build is None
+    assert made.dev is not None
+    with pytest.raises(StepFailed) as stopped:
+        refuse_server(made)
+    failure = stopped.value.failure
     assert failure.reason is FailureReason.MISSING_SCRIPT
     assert failure.diagnostics[0].line == 2
     assert "dev" in failure.message
@@ -175,7 +189,7 @@ def test_a_wider_network_than_the_operator_allows_is_not_given_and_said() -> Non
 
 
 def test_settings_of_other_hosts_are_said_to_be_ignored() -> None:
-    made = plan({**VITE, "vercel.json": "{}", "netlify.toml": ""})
+    made = plan({**VITE, "vercel.json": '{"crons": []}', "netlify.toml": "[functions]"})
     assert {ignored.source for ignored in made.ignored} == {"vercel.json", "netlify.toml"}
 
 
@@ -188,7 +202,7 @@ def test_a_variable_of_the_project_is_not_overruled_by_a_usual_one() -> None:
 
 
 def test_an_unknown_framework_in_the_project_file_is_refused() -> None:
-    assert "vite, script, static" in (refused({**VITE, "headrace.toml": '[build]\nframework = "vitte"'}).hint or "")
+    assert "next, starlight, astro" in (refused({**VITE, "headrace.toml": '[build]\nframework = "vitte"'}).hint or "")
 
 
 def test_a_wished_framework_that_is_not_there_is_said() -> None:

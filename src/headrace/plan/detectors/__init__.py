@@ -1,9 +1,23 @@
 """Detectors, one framework each. The order matters: the first that answers decides."""
 
+from headrace.plan.detectors.angular import Angular
 from headrace.plan.detectors.base import Detector
-from headrace.plan.detectors.frameworks import FRAMEWORKS
-from headrace.plan.detectors.script import Script
+from headrace.plan.detectors.frameworks import BEFORE_VITE, BEHIND_VITE
+from headrace.plan.detectors.generators import GENERATORS, ForeignGenerator
+from headrace.plan.detectors.python import PYTHON_ROWS, PythonPackage, PythonServer
+from headrace.plan.detectors.script import DevScript, Script
 from headrace.plan.detectors.static import Static
 from headrace.plan.detectors.vite import Vite
 
-DETECTORS: tuple[Detector, ...] = (*FRAMEWORKS, Vite(), Script(), Static())
+DETECTORS: tuple[Detector, ...] = (
+    *BEFORE_VITE,
+    Angular(),
+    Vite(),
+    *BEHIND_VITE,
+    Script(),
+    *(ForeignGenerator(row) for row in GENERATORS),
+    *(PythonServer(row) for row in PYTHON_ROWS),
+    Static(),
+    DevScript(),
+    PythonPackage(),
+)

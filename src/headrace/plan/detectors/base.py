@@ -2,7 +2,7 @@
 
 from typing import Literal, Protocol
 
-from headrace.model.plan import Choice
+from headrace.model.plan import Choice, RedirectRule, Refused
 from headrace.model.value import Value
 from headrace.plan.project_view import ProjectView
 
@@ -18,6 +18,10 @@ class Detected(Value):
     source: str
     #: The script of package.json that builds it; None when nothing is run.
     script: str | None = None
+    #: What builds it when it has no such script.
+    command: str | None = None
+    #: The script of package.json that starts its development server.
+    dev_script: str | None = None
     output: str
     output_why: str
     #: Other directories that such projects write to.
@@ -29,6 +33,14 @@ class Detected(Value):
     published: str = "public"
     #: The path below which the pages expect to be served, such as `/app/`; `/` for nearly all.
     base: str = "/"
+    #: Answers to paths that no file has.
+    rules: tuple[RedirectRule, ...] = ()
+    #: What to change so that a server kind makes files.
+    as_files: str = ""
+    #: Why it is not built here, and what to do.
+    refused: Refused | None = None
+    #: Directories that make its tools' next run faster.
+    caches: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
 
 

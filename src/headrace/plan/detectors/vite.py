@@ -4,6 +4,7 @@ import re
 from typing import ClassVar
 
 from headrace.plan.detectors.base import Detected
+from headrace.plan.detectors.scripts import chosen_build, chosen_dev
 from headrace.plan.project_view import ProjectView, joined
 
 CONFIG_FILES = tuple(f"vite.config.{ending}" for ending in ("ts", "js", "mjs", "mts", "cjs", "cts"))
@@ -27,7 +28,8 @@ class Vite:
             framework=self.framework,
             why=f"{config} is there" if config else "package.json depends on vite",
             source=config or "package.json",
-            script="build",
+            script=chosen_build(view, "vite build", beside=False) or "build",
+            dev_script=chosen_dev(view, "vite"),
             output=output,
             output_why=why,
             output_candidates=("dist", "build", "out", joined(root, "dist"), "dist/client", "public"),
@@ -35,6 +37,7 @@ class Vite:
             spa_why=spa_why,
             published=joined(root, _inside(_setting(text, "publicDir") or "public")),
             base=_base(view, text),
+            caches=("node_modules/.vite",),
         )
 
 

@@ -21,7 +21,7 @@ PROGRAM = Path(__file__).parents[1] / "program"
 MOUNTED = "/opt/headrace/preview"
 
 #: Frameworks whose whole development server is a plugin in Vite's configuration.
-_BY_CONFIGURATION = frozenset({"vite", "sveltekit", "react-router", "tanstack-start", "solidstart", "qwik"})
+_BY_CONFIGURATION = frozenset({"vite", "sveltekit", "react-router", "remix", "tanstack-start", "solidstart", "qwik"})
 
 _BUILD_FLAGS = {
     "--mode": "mode", "-m": "mode", "--base": "base", "--outDir": "outDir", "--assetsDir": "assetsDir",

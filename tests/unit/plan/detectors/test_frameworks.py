@@ -9,9 +9,9 @@ from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import BuildPlan
 from headrace.model.project import ProjectSettings
 from headrace.plan.limits import PlanLimits
-from headrace.plan.nothing import refuse_server
 from headrace.plan.planner import make_plan
 from headrace.plan.project_files import MemoryFiles
+from headrace.plan.refused import refuse_server
 
 
 def planned(dependencies: dict[str, str], files: dict[str, str] | None = None, **scripts: str) -> BuildPlan:

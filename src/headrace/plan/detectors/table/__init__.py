@@ -1,0 +1,1 @@
+"""The rows of frameworks, by what they are."""

@@ -1,0 +1,1 @@
+"""Files of other hosts, read for what they mean here."""
