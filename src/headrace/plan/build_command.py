@@ -23,6 +23,9 @@ _SCRIPT_SETTINGS = re.compile(
     r"^\s*(script-shell|shell-emulator|node-options|scriptShell|shellEmulator)\s*[=:]", re.MULTILINE
 )
 
+#: Programs that run other scripts by npm unless a package manager says that it is another one.
+_RUNS_SCRIPTS = re.compile(r"\b(run-s|run-p|npm-run-all2?)\b|\bnpm:")
+
 _WIDTH = [NetworkPhase.NONE, NetworkPhase.REGISTRIES, NetworkPhase.GIT, NetworkPhase.INTERNET]
 
 
@@ -67,6 +70,8 @@ def _needs_manager(view: ProjectView, manager: ManagerChoice, script: str, *, in
     text = manifest.scripts[script]
     if re.search(r"npm_|INIT_CWD|pnpm_", _OWN_VARIABLES.sub("", text)):
         return f"the script reads variables that {manager.name} sets"
+    if manager.name != "npm" and _RUNS_SCRIPTS.search(text):
+        return f"the script starts others: {manager.name} tells it how"
     if isinstance(manifest.raw.get("config"), dict):
         return f"package.json has a config that {manager.name} hands to scripts"
     if any(_SCRIPT_SETTINGS.search(view.text(name) or "") for name in (".npmrc", "pnpm-workspace.yaml")):

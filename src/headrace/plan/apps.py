@@ -1,0 +1,72 @@
+"""Which of a repository's projects is meant, when nothing says so and its root is none itself."""
+
+import re
+from collections.abc import Callable
+
+from headrace.errors import StepFailed
+from headrace.model.diagnostic import FailureReason
+from headrace.model.plan import Choice
+from headrace.plan.manifest import Manifest
+from headrace.plan.project_files import ProjectFiles
+from headrace.plan.project_view import ProjectView
+from headrace.plan.refusal import refusal
+from headrace.plan.workspace import member_manifests
+
+#: Scripts at the root of a workspace that only hand on to its members.
+_HANDS_ON = re.compile(
+    r"\b(turbo|nx|lerna|rush|moon|lage|wireit|ultra)\b|\bpnpm\b.*(-r\b|--recursive|--filter|-F\b)|\byarn workspaces?\b"
+    r"|\bnpm\b.*(\s-w\b|-ws\b|--workspaces?\b)|\bbun\b.*--filter"
+)
+#: Fields of packages that others import: an app has none of them.
+_LIBRARY_FIELDS = ("exports", "module", "types", "bin", "publishConfig")
+
+#: The framework of a project, None for one that has no framework of its own.
+Framework = Callable[[ProjectView], str | None]
+
+
+def choose_app(root: ProjectView, framework: Framework) -> tuple[str, Choice] | None:
+    """
+    The directory of the only app of a workspace; None when the root itself is to be built. Raises StepFailed, naming them,
+    when there are several: which one is meant can't be guessed.
+    """
+    manifest = root.manifest
+    if manifest is None or framework(root) is not None or not _only_hands_on(manifest):
+        return None
+    apps = {
+        _directory(member): found for member in member_manifests(root) if (found := _app(root.files, member, framework))
+    }
+    if not apps:
+        return None
+    if len(apps) > 1:
+        raise several_apps(apps)
+    directory, found = next(iter(apps.items()))
+    why = f"the only app of the workspace: {found}"
+    return directory, Choice(subject="root", value=directory, why=why, source=f"{directory}/package.json")
+
+
+def several_apps(apps: dict[str, str]) -> StepFailed:
+    """A repository with several apps, each with its framework."""
+    listed = ", ".join(f"{directory} ({framework})" for directory, framework in list(apps.items())[:20])
+    first = next(iter(apps))
+    return refusal(
+        FailureReason.CONFIG_ERROR,
+        f"this repository holds several apps, and nothing says which is meant: {listed}",
+        hint=f'write root = "{first}" (or another one) in headrace.toml at the root of the repository, or set the '
+        "project's root directory; for more than one of them, make a project for each",
+        file="package.json",
+    )
+
+
+def _only_hands_on(manifest: Manifest) -> bool:
+    build = manifest.scripts.get("build", "").strip()
+    return not build or _HANDS_ON.search(build) is not None
+
+
+def _app(files: ProjectFiles, member: Manifest, framework: Framework) -> str | None:
+    if any(field in member.raw for field in _LIBRARY_FIELDS) or not member.scripts.keys() & {"build", "dev", "start"}:
+        return None
+    return framework(ProjectView(files, _directory(member), member))
+
+
+def _directory(member: Manifest) -> str:
+    return member.path.rpartition("/")[0]
