@@ -17,6 +17,8 @@ class Found(Value):
     diagnostic: Diagnostic
     #: Text that stands where the mistake is. Finds the line when the tool names only the file.
     needle: str | None = None
+    #: It only says that a command failed, which may have said itself why.
+    consequence: bool = False
     #: Endings of files in which to look for `needle` when the tool names no file.
     endings: tuple[str, ...] = ()
 

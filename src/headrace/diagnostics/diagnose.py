@@ -103,6 +103,8 @@ def diagnose(
     elif found:
         reason, message = found[0].reason, _sentence(found)
         hint = found[0].diagnostic.hint or _USUAL_HINT.get(reason, "the log shows what it printed")
+        if reason is FailureReason.OUT_OF_MEMORY:
+            hint = _heap_hint(command)
     else:
         reason, message, hint = (
             FailureReason.COMMAND_FAILED,
@@ -125,7 +127,7 @@ def diagnose(
 def _find(lines: Sequence[LogLine], places: Places) -> list[Found]:
     """What the tools said, the cause first: a tool's own reason goes before a general one, then the order of the log."""
     found = [one for parser in PARSERS for one in parser.parse(lines, places)]
-    if not any(one.reason is not FailureReason.COMMAND_FAILED for one in found):
+    if all(one.consequence or one.reason is FailureReason.COMMAND_FAILED for one in found):
         found += [one for parser in LAST for one in parser.parse(lines, places)]
     return merged(found)
 
@@ -148,6 +150,15 @@ def _place(diagnostic: Diagnostic) -> str:
         return ""
     numbers = [str(n) for n in (diagnostic.line, diagnostic.column) if n is not None]
     return ":".join((diagnostic.file, *numbers)) + ": "
+
+
+def _heap_hint(command: PlannedCommand) -> str:
+    """Node sets its heap's limit by itself, below the sandbox's: which of the two was met decides what to raise."""
+    memory = command.limits.memory_bytes // 2**20
+    return (
+        f"Node's own heap was full, not the sandbox's memory of {memory:,} MiB: set "
+        f'NODE_OPTIONS = "--max-old-space-size={memory * 3 // 4}" below [env] in headrace.toml'
+    )
 
 
 def _unexplained(command: PlannedCommand, result: CommandResult) -> str:

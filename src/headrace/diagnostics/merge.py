@@ -29,6 +29,10 @@ def merged(found: Sequence[Found]) -> list[Found]:
         lines.add(diagnostic.log_seq)
         unique.append(one)
     causes = [one for one in unique if not _is_consequence(one)]
+    explained = any(one.reason is not FailureReason.COMMAND_FAILED for one in causes)
+    if causes and not explained:
+        # A stack trace without a known reason explains less than the step that failed.
+        causes = [one for one in unique if not _is_consequence(one) or one.consequence]
     return sorted(causes or unique, key=_rank)
 
 
@@ -41,7 +45,7 @@ def _rank(one: Found) -> tuple[bool, bool, bool]:
 
 
 def _is_consequence(one: Found) -> bool:
-    return one.reason is FailureReason.COMMAND_FAILED and one.diagnostic.tool in _MANAGERS
+    return one.consequence or (one.reason is FailureReason.COMMAND_FAILED and one.diagnostic.tool in _MANAGERS)
 
 
 def _normal(message: str) -> str:

@@ -16,6 +16,17 @@ _HOST = re.compile(
     r"https?://(?P<a>[^/\s:@\"')]+)|ENOTFOUND (?P<b>[\w.-]+)|EAI_AGAIN (?P<c>[\w.-]+)|host: (?P<d>[\w.-]+)"
 )
 
+#: Reasons that a refused connection can hide behind.
+_VAGUE = frozenset(
+    {
+        FailureReason.COMMAND_FAILED,
+        FailureReason.REGISTRY_UNAVAILABLE,
+        FailureReason.REGISTRY_AUTH_FAILED,
+        FailureReason.INSTALL_SCRIPT_FAILED,
+        FailureReason.GIT_DEPENDENCY_FAILED,
+    }
+)
+
 
 def network_failure(text: str) -> tuple[FailureReason, str, str] | None:
     """Reason, message and hint, when `text` is about a connection that could not be had."""
@@ -43,7 +54,7 @@ def blamed_on_denial(failure: Failure, denied: Sequence[str]) -> Failure:
     """
     said = " ".join([failure.message, *(f"{d.message} {d.excerpt or ''}" for d in failure.diagnostics[:1])])
     host = next((host for host in denied if host in said), None)
-    if host is None or failure.reason not in (FailureReason.COMMAND_FAILED, FailureReason.REGISTRY_UNAVAILABLE):
+    if host is None or failure.reason not in _VAGUE:
         return failure
     return failure.but(
         reason=FailureReason.NETWORK_DENIED,

@@ -15,6 +15,9 @@ _CODE = re.compile(r"^code (?P<code>\w+)$")
 _MISSING_SCRIPT = re.compile(r'^Missing script: "(?P<name>[^"]*)"')
 _NOISE = re.compile(r"^(A complete log of this run|Clean install a project|Usage:|Options:|Run \"npm help|\s*$)")
 
+#: What it runs of the project itself prints for itself; of packages npm prints what they said.
+_OWN_SCRIPT = "the install script of the project failed"
+
 _Said = tuple[FailureReason, str, str | None, str | None]
 _Reader = Callable[[list[str], Places], _Said]
 
@@ -50,8 +53,11 @@ def _found(
     seq: int,
 ) -> Found:
     line, column = _position(message)
+    if file and reason is FailureReason.INSTALL_SCRIPT_FAILED:
+        line, column = _frame_of(file, texts)
     return Found(
         reason=reason,
+        consequence=message.startswith(_OWN_SCRIPT),
         needle='"scripts"' if reason is FailureReason.MISSING_SCRIPT else _needle(code, message),
         diagnostic=Diagnostic(
             tool="npm",
@@ -144,6 +150,12 @@ def _position(message: str) -> tuple[int | None, int | None]:
     return (int(place[1]), int(place[2])) if place else (None, None)
 
 
+def _frame_of(file: str, texts: list[str]) -> tuple[int | None, int | None]:
+    name = re.escape(file)
+    place = next((match for text in texts if (match := re.search(rf"{name}:(\d+):(\d+)", text))), None)
+    return (int(place[1]), int(place[2])) if place else (None, None)
+
+
 def _needle(code: str | None, message: str) -> str | None:
     """The name in package.json that the error is about."""
     if code == "EBADENGINE":
@@ -173,19 +185,55 @@ def _disk(texts: list[str], places: Places) -> _Said:
     )
 
 
+def _auth(texts: list[str], places: Places) -> _Said:
+    joined = "\n".join(texts)
+    url = re.search(r"(?:GET|PUT) (\S+)", joined)
+    what = url[1] if url else "the registry"
+    hint = "put the registry's token into .npmrc as ${NPM_TOKEN}, and the variable into the project's settings"
+    return FailureReason.REGISTRY_AUTH_FAILED, f"{what} wants a token", hint, project_file(places, ".npmrc")
+
+
+def _wrong_wish(texts: list[str], places: Places) -> _Said:
+    text = next((text for text in texts if text.strip()), "package.json asks for something that npm does not know")
+    hint = "correct the entry in package.json"
+    if "workspace:" in text:
+        hint = "workspace: is a wish of pnpm, yarn and bun: build with one of them, or name a version"
+    return FailureReason.CONFIG_ERROR, text, hint, manifest(places)
+
+
+def _git(joined: str, places: Places) -> _Said | None:
+    if not re.search(r"git error|spawn git\b|^command git ", joined, re.MULTILINE):
+        return None
+    cause = re.search(
+        r"^(?:fatal|ERROR|error): .*|Permission denied \(publickey\).*|spawn git ENOENT", joined, re.MULTILINE
+    )
+    address = re.search(r"\b(?:https?|ssh|git)://[^\s']+|git@[^\s']+", joined)
+    message = f"a git dependency can't be fetched: {cause[0] if cause else 'git failed'}"
+    hint = "take a release from the registry, or a repository that can be reached without a key"
+    if address and address[0] not in message:
+        message = f"{message} ({address[0]})"
+    return FailureReason.GIT_DEPENDENCY_FAILED, message, hint, manifest(places)
+
+
 def _other(texts: list[str], places: Places) -> _Said:
     """A command of a package failed, git failed, the network failed, or something that has no code."""
     joined = "\n".join(texts)
-    if network := network_failure(joined):
-        return (*network, project_file(places, ".npmrc") if "registry" in network[1] else None)
+    if git := _git(joined, places):
+        return git
+    network = network_failure(joined)
     script = re.search(r"^command sh -c (.*)", joined, re.MULTILINE)
     if script:
         where = re.search(r"^path (.*)", joined, re.MULTILINE)
         of = where[1].rpartition("node_modules/")[2] if where and "node_modules/" in where[1] else "the project"
         cause = re.search(r"^(?:\w*Error): .*", joined, re.MULTILINE)
         message = f"the install script of {of} failed: {script[1]}" + (f": {cause[0]}" if cause else "")
-        hint = "the script's own output is above; native packages need a release that fits the version of Node"
-        return FailureReason.COMMAND_FAILED, message, hint, None
+        hint = "native packages need a release that fits the version of Node; the script's own output is in the excerpt"
+        if network:
+            hint = f"{network[1]}: an install script may reach only the hosts that the operator allows"
+        frames = re.findall(r"\(?((?:file://)?/[^\s():]+):\d+", joined)
+        return FailureReason.INSTALL_SCRIPT_FAILED, message, hint, next(filter(None, map(places.find, frames)), None)
+    if network:
+        return (*network, project_file(places, ".npmrc") if "registry" in network[1] else None)
     return FailureReason.COMMAND_FAILED, next((t for t in texts if t.strip()), "npm failed"), None, None
 
 
@@ -199,5 +247,14 @@ _READERS: dict[str, _Reader] = {
     "ENOTSUP": _engine,
     "EJSONPARSE": _json,
     "EINTEGRITY": _integrity,
+    "E401": _auth,
+    "E403": _auth,
+    "ENEEDAUTH": _auth,
+    "EUNSUPPORTEDPROTOCOL": _wrong_wish,
+    "EINVALIDPACKAGENAME": _wrong_wish,
+    "EINVALIDTAGNAME": _wrong_wish,
+    "EOVERRIDE": _wrong_wish,
+    "EBADPLATFORM": _wrong_wish,
+    "EDUPLICATEWORKSPACE": _wrong_wish,
     "ENOSPC": _disk,
 }

@@ -66,6 +66,29 @@ _MEANING: dict[str, tuple[FailureReason, str]] = {
         "name the version of pnpm in packageManager that the project uses",
     ),
     "ERR_PNPM_TARBALL_INTEGRITY": (FailureReason.LOCKFILE_OUT_OF_DATE, "run `pnpm install` and commit pnpm-lock.yaml"),
+    "ERR_PNPM_FETCH_401": (
+        FailureReason.REGISTRY_AUTH_FAILED,
+        "put the registry's token into .npmrc as ${NPM_TOKEN}, and the variable into the project's settings",
+    ),
+    "ERR_PNPM_FETCH_403": (
+        FailureReason.REGISTRY_AUTH_FAILED,
+        "put the registry's token into .npmrc as ${NPM_TOKEN}, and the variable into the project's settings",
+    ),
+    "ERR_PNPM_SPEC_NOT_SUPPORTED_BY_ANY_RESOLVER": (FailureReason.CONFIG_ERROR, "correct the entry in package.json"),
+    "ERR_PNPM_CATALOG_ENTRY_NOT_FOUND_FOR_SPEC": (
+        FailureReason.CONFIG_ERROR,
+        "add the entry to the catalog in pnpm-workspace.yaml, or name a version",
+    ),
+    "ERR_PNPM_NO_PKG_MANIFEST": (FailureReason.CONFIG_ERROR, "add package.json, or correct the root directory"),
+    "ERR_PNPM_INVALID_WORKSPACE_CONFIGURATION": (FailureReason.CONFIG_ERROR, "correct pnpm-workspace.yaml"),
+    "ERR_PNPM_PREPARE_PKG_FAILURE": (
+        FailureReason.GIT_DEPENDENCY_FAILED,
+        "the dependency is built when it is fetched, which failed: take a release from the registry",
+    ),
+    "ERR_PNPM_LOCKFILE_BREAKING_CHANGE": (
+        FailureReason.LOCKFILE_OUT_OF_DATE,
+        "the lock file is of another major of pnpm: name that in packageManager, or run `pnpm install` and commit it",
+    ),
     "ERR_PNPM_ENOSPC": (FailureReason.DISK_FULL, "the sandbox's disk is full: raise its limit"),
 }
 _IN_LOCK = frozenset(

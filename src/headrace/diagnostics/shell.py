@@ -5,43 +5,68 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
+from headrace.diagnostics.installing import add_command, provider
 from headrace.diagnostics.manifest_lines import manifest
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
+_SHELL = r"^(?:/(?:usr/)?bin/)?(?:sh|bash|dash): (?:line )?(?:\d+: )?"
 _NOT_FOUND = re.compile(
-    r"^(?:/bin/)?(?:sh|bash|dash): (?:line )?(?:\d+: )?(?P<name>[\w@./+-]+): (?:command )?not found$"
+    _SHELL + r"(?P<name>[\w@./+-]+): (?:command )?not found$|^(?:bun: )?command not found: (?P<other>[\w@./+-]+)$"
 )
-_PACKAGES = {"tsc": "typescript", "ng": "@angular/cli", "nuxt": "nuxt", "vue-tsc": "vue-tsc"}
-_MANAGERS = frozenset({"yarn", "bun", "bunx"})
+_NOT_ALLOWED = re.compile(_SHELL + r"(?P<name>[\w@./+-]+): Permission denied$")
+_MANAGERS = frozenset({"npm", "pnpm", "yarn", "bun", "bunx", "npx"})
 
 
 class Shell:
     tool: ClassVar[str] = "sh"
 
     def parse(self, lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
-        return [
-            Found(
-                reason=FailureReason.MISSING_DEPENDENCY,
-                needle=match["name"],
-                diagnostic=Diagnostic(
-                    tool="sh",
-                    severity="error",
-                    message=f"the program {match['name']} is not there",
-                    code="127",
-                    file=manifest(places),
-                    excerpt=line.text,
-                    hint=_hint(match["name"]),
-                    log_seq=line.seq,
-                ),
-            )
-            for line in lines
-            if (match := _NOT_FOUND.match(line.text))
-        ][:1]
+        for line in lines:
+            if match := _NOT_FOUND.match(line.text):
+                return [_missing(match["name"] or match["other"], line, places)]
+            if match := _NOT_ALLOWED.match(line.text):
+                return [_forbidden(match["name"], line, places)]
+        return ()
 
 
-def _hint(name: str) -> str:
+def _missing(name: str, line: LogLine, places: Places) -> Found:
+    return Found(
+        reason=FailureReason.MISSING_DEPENDENCY,
+        needle=name,
+        diagnostic=Diagnostic(
+            tool="sh",
+            severity="error",
+            message=f"the program {name} is not there",
+            code="127",
+            file=manifest(places),
+            excerpt=line.text,
+            hint=_hint(name, places),
+            log_seq=line.seq,
+        ),
+    )
+
+
+def _forbidden(name: str, line: LogLine, places: Places) -> Found:
+    return Found(
+        reason=FailureReason.COMMAND_FAILED,
+        diagnostic=Diagnostic(
+            tool="sh",
+            severity="error",
+            message=f"{name} may not be run",
+            code="126",
+            file=places.find(name),
+            excerpt=line.text,
+            hint=f"make it executable and commit that: `git update-index --chmod=+x {name}`",
+            log_seq=line.seq,
+        ),
+    )
+
+
+def _hint(name: str, places: Places) -> str:
     if name in _MANAGERS:
-        return f"the script calls {name}, which is not provided here: call the programs themselves, or use npm run"
-    package = _PACKAGES.get(name, name)
-    return f"add {package} to the dependencies in package.json, or correct the name of the program in the script"
+        return (
+            f"the script calls {name}, which this build does not have: name it in packageManager, or call the programs"
+        )
+    command = add_command(provider(name), places, development=True)
+    return f"add its package and commit the lock file: `{command}`; or correct the name of the program in the script"
