@@ -30,7 +30,7 @@ def choose_app(root: ProjectView, framework: Framework) -> tuple[str, Choice] | 
     when there are several: which one is meant can't be guessed.
     """
     manifest = root.manifest
-    if manifest is None or framework(root) is not None or not _only_hands_on(manifest):
+    if manifest is None or not _only_hands_on(root, manifest, framework):
         return None
     apps = {
         _directory(member): found for member in member_manifests(root) if (found := _app(root.files, member, framework))
@@ -57,9 +57,10 @@ def several_apps(apps: dict[str, str]) -> StepFailed:
     )
 
 
-def _only_hands_on(manifest: Manifest) -> bool:
+def _only_hands_on(root: ProjectView, manifest: Manifest, framework: Framework) -> bool:
+    """Whether the root is no project itself. One that hands on may hold a framework for its members."""
     build = manifest.scripts.get("build", "").strip()
-    return not build or _HANDS_ON.search(build) is not None
+    return _HANDS_ON.search(build) is not None if build else framework(root) is None
 
 
 def _app(files: ProjectFiles, member: Manifest, framework: Framework) -> str | None:

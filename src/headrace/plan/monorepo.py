@@ -6,12 +6,15 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import Choice
 from headrace.plan.install_command import manager_env
 from headrace.plan.install_inputs import directory_of
 from headrace.plan.manifest import Manifest
 from headrace.plan.package_manager import ManagerChoice
 from headrace.plan.project_view import ProjectView, joined
+from headrace.plan.refusal import refusal
+from headrace.plan.workspace import workspace_of
 
 #: Tools that know the tasks of a repository: file -> name.
 _TOOLS = {"turbo.json": "turbo", "turbo.jsonc": "turbo", "nx.json": "nx", "lerna.json": "lerna"}
@@ -55,6 +58,18 @@ def build_with_members(
     why = f"{app.path} depends on {names} of the same repository, which {'is' if len(used) == 1 else 'are'} built first"
     choice = Choice(subject="build command", value=line, why=why, source=app.path)
     return MemberBuild(("sh", "-c", line), manager_env(manager), choice)
+
+
+def refuse_rush(view: ProjectView) -> None:
+    """Raises StepFailed for a project of a repository that Rush installs: it fetches itself and its package manager."""
+    if "rush.json" not in view.files.paths() or workspace_of(view).root != view.root:
+        return
+    raise refusal(
+        FailureReason.UNSUPPORTED,
+        "this repository is installed by Rush, which can't be run here",
+        hint="name the projects as a workspace (pnpm-workspace.yaml at the root, with pnpm-lock.yaml beside it)",
+        file="rush.json",
+    )
 
 
 def monorepo_tool(workspace: ProjectView) -> str | None:

@@ -1,5 +1,6 @@
 """The parts of a plan that run with Node: tools, install, build command, development server."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.model.limits import Limits
@@ -18,6 +19,8 @@ from headrace.plan.detectors.base import Detected
 from headrace.plan.hosts.read import Hosts
 from headrace.plan.install import InstallChoice, choose_install
 from headrace.plan.limits import PlanLimits
+from headrace.plan.monorepo import build_with_members, refuse_rush, used_members
+from headrace.plan.nested_managers import nested_managers
 from headrace.plan.package_manager import ManagerChoice, choose_manager
 from headrace.plan.project_file import ProjectFile
 from headrace.plan.project_view import ProjectView
@@ -49,10 +52,12 @@ class Parts:
     dev: PlannedCommand | None
     choices: tuple[Choice, ...]
     ignored: tuple[Ignored, ...]
+    #: Package managers that scripts call beside the one that installs.
+    nested: tuple[Tool, ...] = ()
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        return Tool(name="node", version=self.node.version), self.manager.tool
+        return Tool(name="node", version=self.node.version), self.manager.tool, *self.nested
 
 
 def needs_node(wanted: Wanted) -> bool:
@@ -67,6 +72,7 @@ def parts_of(wanted: Wanted) -> Parts:
     script = _script(wanted)
     if script is None and wanted.detected.kind == "static" and wanted.detected.dev_script is None:
         require_script(view, wanted.detected.script or "build", wanted.detected.framework)
+    refuse_rush(view)
     node = choose_node(view, file)
     workspace = workspace_of(view)
     manager = choose_manager(workspace, node.major, file)
@@ -83,6 +89,10 @@ def parts_of(wanted: Wanted) -> Parts:
     build, choice = None, None
     if script is not None:
         argv, expected, choice = _words(wanted, manager, script, node.version, in_workspace=in_workspace)
+        if script != _COMMAND and (
+            with_members := build_with_members(view, workspace, install.members, manager, script)
+        ):
+            argv, expected, choice = with_members.argv, with_members.env, with_members.choice
         if not workspace.root and not view.root and file.build.command is None:
             argv = after_lifecycle(argv, install.needs, manager)
         build = base.but(argv=argv, env=build_env(file, wanted.settings.env, expected))
@@ -97,7 +107,10 @@ def parts_of(wanted: Wanted) -> Parts:
     if choice is not None:
         choices += (choice, network_choice)
     ignored = (*node.ignored, *manager.ignored, *_network_ignored(file, limits, refused=refused))
-    return Parts(manager, node, install, build, dev, choices, ignored)
+    run = [m for m in (view.manifest, workspace.manifest) if m]
+    run += used_members(run[0], install.members) if run else []
+    nested = nested_managers(manager, run, node.major, workspace)
+    return Parts(manager, node, install, build, dev, choices, ignored, nested)
 
 
 #: Stands for a command that no script holds.
@@ -119,7 +132,7 @@ def _script(wanted: Wanted) -> str | None:
 
 def _words(
     wanted: Wanted, manager: ManagerChoice, script: str, node_version: str, *, in_workspace: bool
-) -> tuple[tuple[str, ...], dict[str, str], Choice]:
+) -> tuple[tuple[str, ...], Mapping[str, str], Choice]:
     """Words of the build command, variables that it expects, and why it is this one."""
     if (own := own_command(wanted.file)) is not None:
         return own[0], {}, own[1]

@@ -5,9 +5,10 @@ import re
 from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import BuildPlan, Choice, Ignored
 from headrace.model.project import ProjectSettings
-from headrace.plan.detectors import DETECTORS
+from headrace.plan.apps import choose_app
+from headrace.plan.detectors import DETECTORS, framework_of
 from headrace.plan.detectors.base import Detected
-from headrace.plan.hosts.read import filled, read_hosts
+from headrace.plan.hosts.read import Hosts, filled, read_hosts
 from headrace.plan.limits import PlanLimits
 from headrace.plan.manifest import read_manifest
 from headrace.plan.nothing import nothing_to_build
@@ -34,9 +35,11 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
     """
     own = read_project_file(files, _directory(settings.root, "the project's settings"))
     root = _root(files, settings, own)
-    view = ProjectView(files, root, read_manifest(files, joined(root, "package.json")))
-    hosts = read_hosts(view)
-    file, passed_over = filled(own, hosts)
+    view, hosts, file, passed_over = _read(files, root, own)
+    app_choices: tuple[Choice, ...] = ()
+    if (app := _only_app(view, hosts, file)) is not None:
+        root, app_choices = app[0], (app[1],)
+        view, hosts, file, passed_over = _read(files, root, read_project_file(files, root))
     detected, unfit = _detect(view, file)
     wanted = Wanted(view, detected, file, hosts, settings, limits)
     parts = parts_of(wanted) if needs_node(wanted) else None
@@ -59,6 +62,7 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
         output_candidates=_candidates(root, output, detected, file),
         routing=routing,
         choices=(
+            *app_choices,
             Choice(subject="framework", value=detected.framework, why=detected.why, source=detected.source),
             *(parts.choices if parts else ()),
             output_choice,
@@ -67,6 +71,21 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
         ),
         ignored=_once(parts, (*unfit, *unused, *passed_over, *hosts.ignored)),
     )
+
+
+def _read(
+    files: ProjectFiles, root: str, own: ProjectFile
+) -> tuple[ProjectView, Hosts, ProjectFile, tuple[Ignored, ...]]:
+    """The project at `root`: its files, what other hosts' files say, its own file with that filled in, what was passed over."""
+    view = ProjectView(files, root, read_manifest(files, joined(root, "package.json")))
+    hosts = read_hosts(view)
+    return view, hosts, *filled(own, hosts)
+
+
+def _only_app(view: ProjectView, hosts: Hosts, file: ProjectFile) -> tuple[str, Choice] | None:
+    """The app that is meant by a workspace's root, unless something says what to build there."""
+    said = (file.build.command, file.build.output, file.build.framework, hosts.script)
+    return choose_app(view, framework_of) if not view.root and said == (None, None, None, None) else None
 
 
 def _once(parts: Parts | None, others: tuple[Ignored, ...]) -> tuple[Ignored, ...]:

@@ -42,7 +42,7 @@ def test_several_apps_are_named_with_their_frameworks() -> None:
     "root",
     [
         {"scripts": {"build": "node build.js"}},
-        {"dependencies": {"vite": "8"}},
+        {"scripts": {}, "dependencies": {"vite": "8"}},
     ],
 )
 def test_a_root_that_builds_something_itself_is_built(root: dict[str, object]) -> None:

@@ -8,6 +8,7 @@ from headrace.plan.detectors.python import PYTHON_ROWS, PythonPackage, PythonSer
 from headrace.plan.detectors.script import DevScript, Script
 from headrace.plan.detectors.static import Static
 from headrace.plan.detectors.vite import Vite
+from headrace.plan.project_view import ProjectView
 
 DETECTORS: tuple[Detector, ...] = (
     *BEFORE_VITE,
@@ -21,3 +22,12 @@ DETECTORS: tuple[Detector, ...] = (
     DevScript(),
     PythonPackage(),
 )
+
+#: What is found where no framework is.
+_WITHOUT = frozenset({"script", "static", "dev-script"})
+
+
+def framework_of(view: ProjectView) -> str | None:
+    """The framework of a project; None for plain files and scripts of their own."""
+    found = next((found for detector in DETECTORS if (found := detector.detect(view)) is not None), None)
+    return found.framework if found is not None and found.framework not in _WITHOUT else None
