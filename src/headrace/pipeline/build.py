@@ -32,5 +32,6 @@ async def run_build_command(ctx: Context, planned: Planned, layer: Layer | None,
 
 async def _opened(planned: Planned, held: AsyncExitStack, tree_fd: int) -> Built:
     held.callback(os.close, tree_fd)
-    directory = await asyncio.to_thread(find_output, tree_fd, planned.plan)
+    before = frozenset(file.path for file in planned.tree.files)
+    directory = await asyncio.to_thread(find_output, tree_fd, planned.plan, before)
     return Built(tree_fd=tree_fd, directory=directory)

@@ -76,3 +76,34 @@ def test_the_root_itself_can_be_the_output(tree: int) -> None:
 def test_a_file_is_no_output(tmp_path: Path, tree: int) -> None:
     (tmp_path / "dist").touch()
     assert "none" in missing(tree).message
+
+
+def test_the_one_directory_of_pages_that_appeared_is_the_output(tmp_path: Path, tree: int) -> None:
+    page(tmp_path / "generated" / "html")
+    page(tmp_path / "generated" / "html" / "about")
+    page(tmp_path / "docs")
+    page(tmp_path / "coverage")
+    page(tmp_path / ".next" / "server")
+    assert find_output(tree, PLAN, {"docs/index.html"}) == "generated/html"
+
+
+def test_of_several_that_appeared_none_is_guessed(tmp_path: Path, tree: int) -> None:
+    page(tmp_path / "one")
+    page(tmp_path / "two")
+    with pytest.raises(StepFailed, match="one"):
+        find_output(tree, PLAN, ())
+
+
+def test_what_a_setting_names_is_never_replaced(tmp_path: Path, tree: int) -> None:
+    page(tmp_path / "generated")
+    with pytest.raises(StepFailed) as stopped:
+        find_output(tree, PLAN.but(output_candidates=()), ())
+    assert 'output = "generated"' in (stopped.value.failure.hint or "")
+
+
+def test_a_planned_directory_without_a_page_gives_way_to_one_that_the_build_filled(tmp_path: Path, tree: int) -> None:
+    (tmp_path / "dist").mkdir()
+    assert find_output(tree, PLAN) == "dist"
+    page(tmp_path / "build")
+    assert find_output(tree, PLAN, {"build/index.html"}) == "dist"
+    assert find_output(tree, PLAN) == "build"

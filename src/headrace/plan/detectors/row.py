@@ -18,6 +18,9 @@ IsStatic = Callable[[ProjectView, str], str | None]
 #: More than this is no configuration that people wrote.
 _LARGEST_CONFIG = 1_000_000
 
+#: Looked at for those that have no other usual directories of their own.
+_USUAL = ("dist", "build", "out", "public")
+
 _SPA = "a single page, whose routes only the browser knows"
 
 
@@ -109,7 +112,7 @@ class ByRow:
             dev_script=chosen_dev(view, row.dev, beside=row.beside),
             output=output,
             output_why=output_why,
-            output_candidates=row.output_candidates,
+            output_candidates=row.output_candidates or _USUAL,
             as_files=row.as_files,
             spa=row.spa,
             spa_why=_SPA if row.spa else "a page that does not exist is an error",
