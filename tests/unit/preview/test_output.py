@@ -69,7 +69,7 @@ def test_links_and_pipes_of_a_tenant_are_neither_followed_nor_waited_for(project
 
 @pytest.mark.parametrize("limits", [{"most_files": 1}, {"most_bytes": 3}])
 def test_an_output_over_the_limits_is_refused(project: int, limits: dict[str, int]) -> None:
-    with pytest.raises(StepFailed, match="too large|more than"):
+    with pytest.raises(StepFailed, match=r"too large|more than"):
         _reader(**limits).read(project)
 
 
