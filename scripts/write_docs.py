@@ -7,6 +7,7 @@ from the first sentence of every module, failures.md from the meanings of the re
 """
 
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,11 @@ from pydantic.fields import FieldInfo
 
 from headrace.cli.catalogue import CATALOGUE
 from headrace.diagnostics.reasons import markdown as failures
+from headrace.plan.detectors.frameworks import ROWS
+from headrace.plan.detectors.generators import GENERATORS
+from headrace.plan.detectors.python import PYTHON_ROWS
+from headrace.plan.detectors.row import Row, always
+from headrace.plan.project_schema import project_schema
 from headrace.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -154,10 +160,73 @@ def _first_sentence(module: Path) -> str:
     return re.split(r"(?<=\.) ", paragraph, maxsplit=1)[0].rstrip(".")
 
 
+def schema() -> str:
+    return json.dumps(project_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+_FRAMEWORKS = """\
+# Frameworks
+
+Made from `src/headrace/plan/detectors/` and `tests/acceptance/frameworks/collection.json` by `scripts/write_docs.py`; a test keeps it
+up to date. How a plan is made of it is in [planning.md](planning.md).
+
+A row is asked before the ones below it, so a meta-framework goes before the bundler that it is made with. “Files when” says what
+makes it write pages; where it says “always” there is nothing to set. The name in the first column is the one for
+`framework` below `[build]` in `headrace.toml`.
+
+## What is recognised
+
+| Name | Framework | Marked by | Build | Output | Files when | Single page | Development port | Variables that visitors see |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+_OTHER_FRAMEWORKS = """
+Beside the table: `angular` (the build of `angular.json` or `project.json` names its output; `"outputMode": "server"` and `ssr` need a
+server), `vite` (its configuration names root, output and base), `script` (any other build script: the output is looked for),
+`static` (plain files), `dev-script` (only a script that starts something: shown as a preview).
+
+Planned as programs that have to run, and refused when they are to be deployed: {python}.
+
+Recognised and explained, because no registry of tool chains has them: {generators}.
+
+## What was built
+
+Projects as their creators make them, or as their documentation begins, built with no configuration in the real sandbox. Install and
+build are seconds on a machine with two cores, with package caches cold.
+
+| Project | Made from | Framework | Version | Node | Install | Build | Files | Result |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def frameworks() -> str:
+    rows = [_FRAMEWORKS + "\n".join(map(_framework, ROWS))]
+    python = ", ".join(row.title for row in PYTHON_ROWS)
+    rows.append(
+        _OTHER_FRAMEWORKS.format(python=python, generators=", ".join(row.title for row in GENERATORS)).rstrip("\n")
+    )
+    collection = json.loads((ROOT / "tests" / "acceptance" / "frameworks" / "collection.json").read_text())
+    names = ("project", "made_from", "framework", "version", "node", "install", "build", "files", "result")
+    rows += ["| " + " | ".join(str(built.get(name, "")) for name in names) + " |" for built in collection]
+    return "\n".join(rows) + "\n"
+
+
+def _framework(row: Row) -> str:
+    marks = ", ".join(f"`{mark}`" for mark in (*row.packages, *row.files))
+    needs = "always" if row.static is always else row.as_files or "never"
+    cells = (
+        f"`{row.framework}`", row.title, marks, f"`{row.build}`" if row.build else "", f"`{row.output}`", needs,
+        "yes" if row.spa else "", str(row.port or ""), ", ".join(f"`{prefix}`" for prefix in row.env_prefix),
+    )  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
 PAGES = {
+    "frameworks.md": frameworks,
     "configuration.md": configuration,
     "cli.md": cli,
     "map.md": module_map,
+    "headrace.schema.json": schema,
     "failures.md": failures,
 }
 

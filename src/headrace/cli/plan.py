@@ -9,8 +9,24 @@ from headrace.cli.exit_status import of_failure
 from headrace.cli.output import answer, data, note, table
 
 
+def _print_schema(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from headrace.plan.project_schema import project_schema
+
+        data(project_schema())
+        context.exit()
+
+
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON Schema of headrace.toml, for editors.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan, or the failure, as JSON.")
 def command(directory: Path, as_json: bool) -> int:
     """Show what a build of DIRECTORY would run, and why. Runs nothing and needs no server."""
@@ -35,15 +51,22 @@ def command(directory: Path, as_json: bool) -> int:
         data(plan)
         return 0
     rows = [["framework", plan.framework], ["root", plan.root or "."]]
+    if plan.refused is not None:
+        rows.append(["kind", f"{plan.kind}; not built: {plan.refused.reason}"])
     rows += [["tool", f"{tool.name} {tool.version}"] for tool in plan.tools]
     if plan.install:
         rows.append(["install", shlex.join(plan.install.command.argv)])
     if plan.build:
         rows.append(["build", shlex.join(plan.build.argv)])
+    if plan.dev:
+        rows.append(["development", shlex.join(plan.dev.argv)])
     rows.append(["output", plan.output or "."])
     answer(table(["what", "is"], rows))
     if plan.choices:
         answer("\n" + table(["because", "value", "why"], [[c.subject, c.value, c.why] for c in plan.choices]))
+    if plan.refused is not None:
+        note(f"not built: {plan.refused.message}")
+        note(f"hint: {plan.refused.hint}")
     for ignored in plan.ignored:
         note(f"ignored: {ignored.setting} in {ignored.source}: {ignored.why}")
     return 0
