@@ -104,7 +104,9 @@ class Settings(BaseSettings):
         description="Memory of all warm previews together; the one that was used least recently goes to sleep first.",
     )
     preview_sandbox_bytes: int = Field(default=2 * GIB, ge=64 * MIB, description="Memory of one warm preview.")
-    preview_output_bytes: int = Field(default=256 * MIB, ge=1024, description="Largest page of a preview in mode build.")
+    preview_output_bytes: int = Field(
+        default=256 * MIB, ge=1024, description="Largest page of a preview in mode build."
+    )
     preview_log_bytes: int = Field(
         default=16 * MIB, ge=1024, description="Bytes of output that a warm preview's log keeps."
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import Conflict, LeaseLost, NotFound
+from headrace.events.base import Fact
 from headrace.events.file import FileEventLog
 from headrace.journal import Journal
 from headrace.model.build import Build, BuildStatus
@@ -154,7 +155,7 @@ class DiesAfterAppend(FileEventLog):
 
     broken = False
 
-    async def append(self, log: str, events: Sequence[Event], *, close: bool = False) -> Sequence[Event]:
+    async def append(self, log: str, events: Sequence[Fact], *, close: bool = False) -> Sequence[Fact]:
         stored = await super().append(log, events, close=close)
         if self.broken:
             raise OSError("the answer was lost")

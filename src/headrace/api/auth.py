@@ -69,7 +69,11 @@ class BearerToken:
         self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or scope["path"].startswith((GUARDED_ELSEWHERE, VIEW_PATHS)):
+        if (
+            scope["type"] != "http"
+            or scope["path"] in OPEN_PATHS
+            or scope["path"].startswith((GUARDED_ELSEWHERE, VIEW_PATHS))
+        ):
             await self._app(scope, receive, send)
             return
         error = self._refusal(scope)

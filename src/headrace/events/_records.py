@@ -9,8 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from headrace.events.base import Fact
-from headrace.model.event import EVENT, Event
-from headrace.model.preview import PreviewEvent
+from headrace.model.event import EVENT, Event, Recorded
 
 
 def now() -> str:
@@ -27,11 +26,11 @@ def numbered(events: Sequence[Fact], first: int) -> Sequence[Fact]:
     return [event.model_copy(update={"seq": seq}) for seq, event in enumerate(events, first)]
 
 
-def encode(event: Event | PreviewEvent) -> bytes:
+def encode(event: Recorded) -> bytes:
     """The record of an event without its beginning, as `EventFile.append` wants it."""
     # The build's or the project's id is the first of the other fields.
-    fields = event.model_dump(mode="json", exclude_none=True, exclude={"seq", "ts", "type"})
-    return _json({"ts": event.ts, "type": event.type, **fields})[1:]
+    fields = event.model_dump(mode="json", exclude_none=True, exclude={"seq", "ts"})
+    return _json({"ts": event.ts, "type": fields.pop("type"), **fields})[1:]
 
 
 def decode(records: Iterable[bytes]) -> Sequence[Event]:

@@ -9,11 +9,10 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from headrace.model.event import Event
-from headrace.model.preview import PreviewEvent
+from headrace.model.event import Event, Recorded
 
 #: An event of one kind of log: a build's, or a preview's.
-Fact = TypeVar("Fact", Event, PreviewEvent)
+Fact = TypeVar("Fact", bound=Recorded)
 
 
 class EventLog(Protocol):

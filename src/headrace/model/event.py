@@ -17,10 +17,15 @@ from headrace.model.plan import CacheKey, StepId
 from headrace.model.value import Value
 
 
-class _Event(Value):
+class Recorded(Value):
+    """What events of all logs have."""
+
     #: Number of the event in its log. Zero until it is appended.
     seq: int = 0
     ts: str = ""
+
+
+class _Event(Recorded):
     build_id: str
 
 
@@ -179,6 +184,8 @@ class CacheDecision(_Event):
     seconds_saved: float | None = None
     #: The build that made the entry.
     made_by: str | None = None
+    #: After a miss, the closest entry, which is what is made begins with.
+    begun_with: Digest | None = None
 
 
 class EgressDenied(_Event):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from headrace.model.diagnostic import Diagnostic
+from headrace.model.event import Recorded
 from headrace.model.value import Value
 
 
@@ -55,12 +56,9 @@ class PreviewState(Value):
     protection: Protection = Protection.PUBLIC
 
 
-class PreviewFact(Value):
+class PreviewFact(Recorded):
     """What all events of a preview have."""
 
-    #: Number of the event in the project's preview log. Zero until it is appended.
-    seq: int = 0
-    ts: str = ""
     project_id: str
 
 

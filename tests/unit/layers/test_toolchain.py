@@ -263,7 +263,8 @@ async def test_yarn_1_and_its_successors_come_from_their_own_packages(tools: Lay
 async def test_the_hash_of_a_later_yarn_is_that_of_its_program(tools: Layers, registry: Registry) -> None:
     registry.publish("@yarnpkg%2Fcli-dist", "4.13.0", yarn_package())
     right = f"sha224.{hashlib.sha224(BERRY_PROGRAM).hexdigest()}"
-    assert await provide(tools, Tool(name="yarn", version="4.13.0", integrity=right), registry.url)
+    layer = await provide(tools, Tool(name="yarn", version="4.13.0", integrity=right), registry.url)
+    assert (layer.path / "bin/yarn").exists()
     tools = Layers(tools._root.with_name("others"))
     wrong = Tool(name="yarn", version="4.13.0", integrity=f"sha224.{hashlib.sha224(b'').hexdigest()}")
     error = await refused(tools, wrong, registry)

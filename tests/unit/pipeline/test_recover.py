@@ -14,7 +14,12 @@ from headrace.records import projects
 from headrace.settings import Settings
 
 BUILD, PROJECT, VERSION = (f"{kind}_01m7xpeyhy9gptce7gk34taj0d" for kind in ("build", "prj", "ver"))
-ENDED = {"build_id": BUILD, "status": "failed", "seconds": 1, "failure": {"reason": "internal", "step": "build", "message": "broke"}}
+ENDED = {
+    "build_id": BUILD,
+    "status": "failed",
+    "seconds": 1,
+    "failure": {"reason": "internal", "step": "build", "message": "broke"},
+}
 
 
 async def _a_build_with_a_sandbox(services: Services) -> None:
