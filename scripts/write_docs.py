@@ -215,7 +215,7 @@ def _framework(row: Row) -> str:
     marks = ", ".join(f"`{mark}`" for mark in (*row.packages, *row.files))
     needs = "always" if row.static is always else row.as_files or "never"
     cells = (
-        f"`{row.framework}`", row.title, marks, f"`{row.build}`" if row.build else "", f"`{row.output}`", needs,
+        f"`{row.framework}`", row.title, marks, f"`{row.build}`" if row.build else "", row.output, needs,
         "yes" if row.spa else "", str(row.port or ""), ", ".join(f"`{prefix}`" for prefix in row.env_prefix),
     )  # fmt: skip
     return "| " + " | ".join(cells) + " |"
