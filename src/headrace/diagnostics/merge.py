@@ -8,6 +8,9 @@ from headrace.model.diagnostic import FailureReason
 #: What they say when a command of theirs failed is a consequence.
 _MANAGERS = frozenset({"npm", "pnpm", "yarn", "bun"})
 
+#: How many messages about one place a further one is compared with.
+_COMPARED = 40
+
 
 def merged(found: Sequence[Found]) -> list[Found]:
     """
@@ -21,9 +24,9 @@ def merged(found: Sequence[Found]) -> list[Found]:
         diagnostic = one.diagnostic
         before = said.setdefault((diagnostic.file, diagnostic.line), [])
         text = _normal(diagnostic.message)
-        if any(text == other or (diagnostic.line is not None and _same(text, other)) for other in before):
+        if any(text == other or (diagnostic.line is not None and _same(text, other)) for other in before[:_COMPARED]):
             continue
-        if diagnostic.log_seq in lines and diagnostic.tool not in {other.diagnostic.tool for other in unique[-1:]}:
+        if diagnostic.log_seq in lines and unique[-1].diagnostic.tool != diagnostic.tool:
             continue
         before.append(text)
         lines.add(diagnostic.log_seq)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection
 from functools import cached_property
 
+_MOST_COMPARED = 30
+
 
 class Places:
     """
@@ -15,6 +17,8 @@ class Places:
     def __init__(self, files: Collection[str], directory: str = "") -> None:
         self._files = files if isinstance(files, set | frozenset | dict) else frozenset(files)
         self.directory = directory
+        #: Names compared letter by letter so far: that is slow, and the first few mistakes matter.
+        self._compared = 0
 
     def find(self, name: str) -> str | None:
         """The path of the version that a tool calls `name`, or None when it is none."""
@@ -36,6 +40,9 @@ class Places:
         stem = _stem(wanted)
         if same := self._by_stem.get(stem.lower()):
             return same
+        if self._compared >= _MOST_COMPARED:
+            return None
+        self._compared += 1
         folder = posixpath.dirname(wanted)
         siblings = {_stem(path): path for path in self._sorted if posixpath.dirname(path) == folder}
         close = difflib.get_close_matches(stem, list(siblings)[:2000], n=1, cutoff=0.8)

@@ -28,6 +28,13 @@ _TYPE = re.compile(r"\bTS\d{4,5}\b|^Type error: |\bts\(\d{4,5}\)|Type '.{1,200}'
 _UTILITY = re.compile(
     r"Cannot apply unknown utility class:? `?(?P<name>[^\s`]+)|The `(?P<old>[^`]+)` class does not exist"
 )
+_NO_NETWORK = re.compile(
+    r"Failed to fetch (?:font )?[`'\"]?(?P<font>[\w +-]{1,60}?)[`'\"]? from Google Fonts|fonts\.(?:googleapis|gstatic)\.com"
+    r"|getaddrinfo (?:ENOTFOUND|EAI_AGAIN) (?P<host>[\w.-]+)|\bfetch failed\b|ENETUNREACH|ECONNREFUSED (?P<address>[\w.:]+)"
+)
+_NETWORK_HINT = (
+    'a build has no network by default; set network = "internet" below [build] in headrace.toml if it needs one'
+)
 _HEAP = re.compile(r"JavaScript heap out of memory|Allocation failed - ")
 
 
@@ -84,6 +91,8 @@ def meaning(
         return reason, hint, match["module"], importer
     if names := missing_variables(text):
         return FailureReason.MISSING_ENV, variable_hint(names), names[0], None
+    if _NO_NETWORK.search(text):
+        return FailureReason.NETWORK_DENIED, _NETWORK_HINT, None, None
     if _HEAP.search(text):
         return FailureReason.OUT_OF_MEMORY, None, None, None
     if match := _UTILITY.search(text):

@@ -20,6 +20,8 @@ _MODULE = re.compile(r"Cannot find (?:module or type declarations for side-effec
 #: Codes of the compiler's and the project's configuration.
 _CONFIG = range(5000, 6120)
 
+_MOST = 500
+
 #: Names that are not used: true errors, but never the reason for another one.
 _UNUSED = frozenset({"TS6133", "TS6192", "TS6196", "TS6198"})
 
@@ -28,8 +30,10 @@ class Tsc:
     tool: ClassVar[str] = "tsc"
 
     def parse(self, lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
-        found = []
+        found: list[Found] = []
         for at, line in enumerate(lines):
+            if len(found) >= _MOST:
+                break
             match = _PLAIN.match(line.text) or _PRETTY.match(line.text) or _NO_PLACE.match(line.text)
             if match is not None:
                 found.append(_found(match, lines, at, places))

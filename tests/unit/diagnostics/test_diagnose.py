@@ -134,6 +134,38 @@ def test_a_log_made_to_be_slow_to_read_is_not(first: str, line: str) -> None:
     assert len(found.model_dump_json().encode()) <= LARGEST
 
 
+@pytest.mark.timeout(60)
+def test_thousands_of_imports_that_lead_nowhere_are_looked_up_in_bounded_time() -> None:
+    lines = [f"src/a.ts({n},2): error TS2307: Cannot find module './file{n}x' or its types." for n in range(1, 5000)]
+    files = (*(f"src/file{n}.ts" for n in range(3000)), "src/a.ts")
+    found = failure(CommandResult(exit_code=1, seconds=1), *lines, files=files)
+    assert found.diagnostics[0].hint == "did you mean src/file1.ts?"
+
+
+def test_a_mistake_in_the_middle_of_a_long_log_is_found() -> None:
+    lines = [f"line {n}" for n in range(30_000)]
+    lines[15_000] = "src/a.ts(1,2): error TS2322: no"
+    found = failure(CommandResult(exit_code=1, seconds=1), *lines, files=("src/a.ts",))
+    assert (found.reason, found.diagnostics[0].log_seq) == (FailureReason.TYPE_ERROR, 15_001)
+
+
+def test_the_same_mistake_told_by_two_tools_is_one() -> None:
+    lines = (
+        "src/a.ts(1,2): error TS2322: Type 'string' is not assignable to type 'number'.",
+        "ERROR in src/a.ts:1:2",
+        "TS2322: Type 'string' is not assignable to type 'number'.",
+    )
+    found = failure(CommandResult(exit_code=1, seconds=1), *lines, files=("src/a.ts",))
+    assert [diagnostic.tool for diagnostic in found.diagnostics] == ["tsc"]
+
+
+def test_nodes_own_heap_is_told_from_the_sandboxes_memory() -> None:
+    found = failure(CommandResult(exit_code=134, seconds=1), "FATAL ERROR: JavaScript heap out of memory")
+    assert found.reason is FailureReason.OUT_OF_MEMORY
+    assert found.hint is not None
+    assert "--max-old-space-size=384" in found.hint
+
+
 def test_warnings_of_a_build_that_failed_for_another_reason_are_no_errors() -> None:
     lines = (
         "(!) Some chunks are larger than 500 kB",

@@ -1,0 +1,209 @@
+"""Small projects of bundlers and frameworks, unbroken: what `bundler_cases.py` breaks in one line."""
+
+import json
+from typing import Any
+
+Files = dict[str, str]
+
+
+def manifest(build: str, dependencies: dict[str, str], **more: Any) -> str:
+    data = {"name": "app", "version": "1.0.0", "private": True, "scripts": {"build": build}, "dependencies": dependencies}
+    return json.dumps({**data, **more}, indent=2) + "\n"
+
+
+PAGE = '<!doctype html>\n<html>\n  <body>\n    <div id="root"></div>\n    <script type="module" src="./src/index.js"></script>\n  </body>\n</html>\n'
+INDEX = "import { part } from './part'\nimport './style.css'\n\nconst start = 1\nconsole.log(part(start))\n"
+PART = "export function part(n) {\n  return n + 1\n}\n"
+STYLE = "body {\n  color: red;\n}\n"
+
+WEBPACK_CONFIG = """\
+const path = require('path')
+
+module.exports = {
+  mode: 'production',
+  entry: './src/index.js',
+  output: { path: path.resolve(__dirname, 'dist') },
+  resolve: { extensions: ['.js', '.jsx', '.ts'] },
+  module: {
+    rules: [
+      { test: /\\.jsx$/, use: { loader: 'babel-loader', options: { presets: ['@babel/preset-react'] } } },
+      { test: /\\.ts$/, use: 'ts-loader' },
+      { test: /\\.css$/, use: ['style-loader', 'css-loader'] },
+      { test: /\\.scss$/, use: ['style-loader', 'css-loader', 'sass-loader'] },
+    ],
+  },
+}
+"""
+TSCONFIG = json.dumps({"compilerOptions": {"strict": True, "module": "esnext", "moduleResolution": "bundler", "target": "es2022", "types": []}}, indent=2) + "\n"
+
+NEXT_PAGE = """\
+import { Title } from '../components/Title'
+
+export default function Page() {
+  const count: number = 1
+  return <Title text={`count ${count}`} />
+}
+"""
+NEXT_LAYOUT = """\
+import './globals.css'
+
+export default function Layout({ children }: { children: React.ReactNode }) {
+  return (
+    <html lang="en">
+      <body>{children}</body>
+    </html>
+  )
+}
+"""
+TITLE = "export function Title({ text }: { text: string }) {\n  return <h1>{text}</h1>\n}\n"
+NEXT_FILES = {
+    "app/page.tsx": NEXT_PAGE,
+    "app/layout.tsx": NEXT_LAYOUT,
+    "app/globals.css": STYLE,
+    "app/about/page.tsx": "export default function About() {\n  return <p>about</p>\n}\n",
+    "components/Title.tsx": TITLE,
+    "next.config.mjs": "export default { output: 'export' }\n",
+    "tsconfig.json": json.dumps(
+        {
+            "compilerOptions": {
+                "target": "ES2022", "lib": ["dom", "esnext"], "allowJs": True, "skipLibCheck": True, "strict": True, "noEmit": True,
+                "esModuleInterop": True, "module": "esnext", "moduleResolution": "bundler", "resolveJsonModule": True,
+                "isolatedModules": True, "jsx": "preserve", "incremental": True, "plugins": [{"name": "next"}], "paths": {"@/*": ["./*"]},
+            },
+            "include": ["next-env.d.ts", "**/*.ts", "**/*.tsx", ".next/types/**/*.ts"],
+            "exclude": ["node_modules"],
+        },
+        indent=2,
+    )
+    + "\n",
+    "next-env.d.ts": '/// <reference types="next" />\n',
+}  # fmt: skip
+
+CRA_APP = "import { Header } from './components/Header';\nimport './App.css';\n\nfunction App() {\n  return <Header title=\"hello\" />;\n}\n\nexport default App;\n"
+
+ANGULAR_JSON = json.dumps(
+    {
+        "version": 1,
+        "projects": {
+            "app": {
+                "projectType": "application",
+                "root": "",
+                "sourceRoot": "src",
+                "architect": {
+                    "build": {
+                        "builder": "@angular/build:application",
+                        "options": {"browser": "src/main.ts", "tsConfig": "tsconfig.app.json", "styles": ["src/styles.scss"], "index": "src/index.html", "outputPath": "dist"},
+                        "configurations": {"production": {"budgets": [{"type": "initial", "maximumError": "2MB"}]}},
+                        "defaultConfiguration": "production",
+                    }
+                },
+            }
+        },
+        "cli": {"analytics": False},
+    },
+    indent=2,
+) + "\n"  # fmt: skip
+
+ASTRO_PAGE = "---\nimport Card from '../components/Card.astro'\nconst title: string = 'hello'\n---\n\n<html>\n  <body>\n    <Card title={title} />\n  </body>\n</html>\n"
+
+#: Files of each project, without package.json's dependencies being installed.
+PROJECTS: dict[str, Files] = {
+    "webpack5": {
+        "package.json": manifest(
+            "webpack",
+            {"webpack": "^5", "webpack-cli": "^7", "css-loader": "^7", "style-loader": "^4", "babel-loader": "^10", "@babel/core": "^7", "@babel/preset-react": "^7",
+             "ts-loader": "^9", "typescript": "~5.9.3", "sass": "^1", "sass-loader": "^17", "react": "^19"},
+        ),
+        "webpack.config.js": WEBPACK_CONFIG, "src/index.js": INDEX, "src/part.js": PART, "src/style.css": STYLE,
+        "src/typed.ts": "export const size: number = 1\n", "src/View.jsx": "import React from 'react'\n\nexport const View = () => <p>hi</p>\n",
+        "src/theme.scss": "$red: #f00;\np {\n  color: $red;\n}\n", "tsconfig.json": TSCONFIG,
+    },
+    "webpack4": {
+        "package.json": manifest("webpack --mode production", {"webpack": "^4", "webpack-cli": "^3"}),
+        "src/index.js": "import { part } from './part'\n\nconsole.log(part(1))\n", "src/part.js": PART,
+    },
+    "cra": {
+        "package.json": manifest(
+            "react-scripts build",
+            {"react": "^18", "react-dom": "^18", "react-scripts": "5.0.1"},
+            eslintConfig={"extends": ["react-app"]}, browserslist=[">0.2%", "not dead"],
+        ),
+        "public/index.html": '<!doctype html>\n<div id="root"></div>\n',
+        "src/index.js": "import React from 'react';\nimport ReactDOM from 'react-dom/client';\nimport App from './App';\n\nReactDOM.createRoot(document.getElementById('root')).render(<App />);\n",
+        "src/App.js": CRA_APP, "src/App.css": STYLE, "src/components/Header.js": "export function Header({ title }) {\n  return <h1>{title}</h1>;\n}\n",
+    },
+    "next16": {
+        "package.json": manifest("next build", {"next": "^16", "react": "^19", "react-dom": "^19", "typescript": "~5.9.3", "@types/react": "^19", "@types/node": "^24"}),
+        **NEXT_FILES,
+    },
+    "next14": {
+        "package.json": manifest(
+            "next build",
+            {"next": "^14", "react": "^18", "react-dom": "^18", "typescript": "~5.9.3", "@types/react": "^18", "@types/node": "^22", "eslint": "^8", "eslint-config-next": "^14"},
+        ),
+        ".eslintrc.json": '{"extends": "next/core-web-vitals"}\n', **NEXT_FILES,
+    },
+    "parcel": {
+        "package.json": manifest("parcel build index.html", {"parcel": "^2"}),
+        "index.html": PAGE, "src/index.js": INDEX, "src/part.js": PART, "src/style.css": STYLE,
+    },
+    "eslint": {
+        "package.json": manifest("eslint src", {"eslint": "^10", "@eslint/js": "^10"}, type="module"),
+        "eslint.config.js": "import js from '@eslint/js'\n\nexport default [js.configs.recommended, { rules: { 'no-console': 'warn' }, languageOptions: { globals: { console: true } } }]\n",
+        "src/index.js": "import { part } from './part.js'\n\nconst start = 1\nconsole.log(part(start))\n", "src/part.js": PART,
+    },
+    "svelte": {
+        "package.json": manifest(
+            "svelte-check --tsconfig ./tsconfig.json && vite build",
+            {"svelte": "^5", "vite": "^8", "@sveltejs/vite-plugin-svelte": "^7", "svelte-check": "^4", "typescript": "~5.9.3"}, type="module",
+        ),
+        "index.html": PAGE.replace("index.js", "main.ts"), "vite.config.js": "import { svelte } from '@sveltejs/vite-plugin-svelte'\n\nexport default { plugins: [svelte()] }\n",
+        "svelte.config.js": "import { vitePreprocess } from '@sveltejs/vite-plugin-svelte'\n\nexport default { preprocess: vitePreprocess() }\n",
+        "src/main.ts": "import { mount } from 'svelte'\nimport App from './App.svelte'\n\nmount(App, { target: document.body })\n",
+        "src/App.svelte": "<script lang=\"ts\">\n  let count: number = $state(0)\n</script>\n\n<button onclick={() => count++}>\n  count is {count}\n</button>\n",
+        "tsconfig.json": TSCONFIG.replace('"types": []', '"types": ["svelte"], "verbatimModuleSyntax": true'),
+    },
+    "astro": {
+        "package.json": manifest("astro build", {"astro": "^7", "@astrojs/check": "^0.9", "typescript": "~5.9.3"}, type="module"),
+        "astro.config.mjs": "import { defineConfig } from 'astro/config'\n\nexport default defineConfig({})\n",
+        "src/pages/index.astro": ASTRO_PAGE,
+        "src/components/Card.astro": "---\ninterface Props {\n  title: string\n}\nconst { title } = Astro.props\n---\n\n<h1>{title}</h1>\n",
+        "src/pages/post.md": "---\ntitle: hello\n---\n\n# Hello\n", "tsconfig.json": '{ "extends": "astro/tsconfigs/strict" }\n',
+    },
+    "angular": {
+        "package.json": manifest(
+            "ng build",
+            dict.fromkeys(("@angular/core", "@angular/common", "@angular/compiler", "@angular/platform-browser", "@angular/cli", "@angular/build", "@angular/compiler-cli"), "^22")
+            | {"rxjs": "^7", "tslib": "^2", "typescript": "~6.0"},
+        ),
+        "angular.json": ANGULAR_JSON,
+        "tsconfig.json": json.dumps({"compilerOptions": {"strict": True, "target": "ES2022", "module": "preserve", "experimentalDecorators": True, "skipLibCheck": True}, "angularCompilerOptions": {"strictTemplates": True}}, indent=2) + "\n",
+        "tsconfig.app.json": json.dumps({"extends": "./tsconfig.json", "compilerOptions": {"types": []}, "include": ["src/**/*.ts"]}, indent=2) + "\n",
+        "src/index.html": '<!doctype html>\n<html lang="en">\n<head><title>app</title></head>\n<body><app-root></app-root></body>\n</html>\n',
+        "src/styles.scss": "$red: #f00;\nbody {\n  color: $red;\n}\n",
+        "src/main.ts": "import { bootstrapApplication } from '@angular/platform-browser';\nimport { App } from './app/app';\n\nbootstrapApplication(App).catch((err) => console.error(err));\n",
+        "src/app/app.ts": "import { Component, provideZonelessChangeDetection, signal } from '@angular/core';\n\n@Component({\n  selector: 'app-root',\n  templateUrl: './app.html',\n})\nexport class App {\n  protected readonly title = signal('app');\n  protected count: number = 1;\n}\n",
+        "src/app/app.html": "<h1>{{ title() }}</h1>\n<p>{{ count }}</p>\n",
+    },
+    "gatsby": {
+        "package.json": manifest("gatsby build", {"gatsby": "^5", "react": "^18", "react-dom": "^18"}),
+        "gatsby-config.js": "module.exports = { siteMetadata: { title: 'app' } }\n",
+        "src/pages/index.js": "import * as React from 'react'\nimport { graphql } from 'gatsby'\nimport Title from '../components/title'\n\nconst Page = ({ data }) => <Title text={data.site.siteMetadata.title} />\n\nexport default Page\n\nexport const query = graphql`\n  query {\n    site {\n      siteMetadata {\n        title\n      }\n    }\n  }\n`\n",
+        "src/components/title.js": "import * as React from 'react'\n\nexport default function Title({ text }) {\n  return <h1>{text}</h1>\n}\n",
+    },
+    "styles": {
+        "package.json": manifest("sass src/a.scss dist/a.css", {"sass": "^1", "postcss": "^8", "postcss-cli": "^11", "tailwindcss": "^4", "@tailwindcss/cli": "^4"}),
+        "src/a.scss": "@use './colors';\n\np {\n  color: colors.$red;\n}\n", "src/_colors.scss": "$red: #f00;\n", "src/b.css": STYLE,
+        "src/t.css": "@import 'tailwindcss';\n\n.card {\n  @apply p-4;\n}\n", "postcss.config.js": "module.exports = { plugins: [] }\n",
+    },
+    "rollup": {
+        "package.json": manifest("rollup -c", {"rollup": "^4", "@rollup/plugin-typescript": "^12", "typescript": "~5.9.3", "tslib": "^2", "esbuild": "^0.25"}, type="module"),
+        "rollup.config.js": "import typescript from '@rollup/plugin-typescript'\n\nexport default {\n  input: 'src/main.js',\n  output: { dir: 'dist' },\n  plugins: [typescript()],\n}\n",
+        "src/main.js": "import { part } from './part.js'\nimport { size } from './typed.ts'\n\nconsole.log(part(size))\n", "src/part.js": PART, "src/typed.ts": "export const size: number = 1\n",
+        "tsconfig.json": TSCONFIG.replace('"types": []', '"types": [], "allowImportingTsExtensions": true, "noEmit": true, "noEmitOnError": true'),
+    },
+    "plain": {
+        "package.json": manifest("node build.js", {"ms": "^2.1.2"}),
+        "build.js": "console.log('built')\n",
+    },
+}  # fmt: skip
