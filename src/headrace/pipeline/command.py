@@ -45,10 +45,19 @@ def sandbox_spec(
 
 
 async def run_command(
-    ctx: Context, sandbox: Sandbox, step: StepId, command: PlannedCommand, planned: Planned
+    ctx: Context,
+    sandbox: Sandbox,
+    step: StepId,
+    command: PlannedCommand,
+    planned: Planned,
+    *,
+    stands_for: PlannedCommand | None = None,
 ) -> CommandResult:
-    """Run `command` to its end. Raises StepFailed, with the reason and the diagnostics, when it does not succeed."""
-    env = environment(ctx, step, command, planned.plan.tools)
+    """
+    Run `command` to its end. Raises StepFailed, with the reason and the diagnostics, when it does not succeed; the failure names
+    the command that it `stands_for`.
+    """
+    env = environment(ctx, step, command, planned)
     request = SandboxCommand(
         index=0,
         step=step,
@@ -74,15 +83,22 @@ async def run_command(
         return result
     files = [file.path for file in planned.tree.files]
     read = DirectoryFiles(planned.directory).read
-    failure = await asyncio.to_thread(diagnose, step, command, result, log_lines(ctx.log, step), files, read)
+    failure = await asyncio.to_thread(
+        diagnose, step, stands_for or command, result, log_lines(ctx.log, step), files, read
+    )
     failure = blamed_on_denial(failure, await asyncio.to_thread(denied_hosts, ctx.log, step))
     for diagnostic in failure.diagnostics:
         ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
     raise StepFailed(failure)
 
 
-def environment(ctx: Context, step: StepId, command: PlannedCommand, tools: Collection[Tool]) -> Mapping[str, str]:
-    """The whole environment of a command. What a project sets wins, except where tools are found."""
+def environment(ctx: Context, step: StepId, command: PlannedCommand, planned: Planned) -> Mapping[str, str]:
+    """
+    The whole environment of a command. What a project sets wins, except where tools are found.
+
+    Nothing here marks another host (`VERCEL`, `NETLIFY`, `CF_PAGES`): frameworks would write programs for it.
+    """
+    tools = planned.plan.tools
     own = {
         "CI": "true",
         "FORCE_COLOR": "1",
@@ -91,9 +107,16 @@ def environment(ctx: Context, step: StepId, command: PlannedCommand, tools: Coll
         "TZ": "UTC",
         **nested_calls(tools),
     }
-    # A project's variables are no input of its layer, so an install must not see them.
-    theirs = {} if step is StepId.DEPENDENCIES else ctx.project.settings.env
+    # A project's variables are no input of its layer, so an install must not see them; nor must it see where a version is from.
+    installs = step is StepId.DEPENDENCIES
+    theirs = {} if installs else {**_where_from(planned), **ctx.project.settings.env}
     return {**own, **theirs, **command.env, "PATH": search_path(command.directory, tools)}
+
+
+def _where_from(planned: Planned) -> dict[str, str]:
+    """No part of the result's key: equal files are built once, whichever commit they came with first."""
+    known = {"HEADRACE_COMMIT": planned.commit, "HEADRACE_BRANCH": planned.branch}
+    return {name: value for name, value in known.items() if value}
 
 
 def search_path(directory: str, tools: Collection[Tool]) -> str:

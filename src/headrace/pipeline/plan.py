@@ -1,6 +1,7 @@
 """Plan: a version becomes a build as data. Runs nothing."""
 
 import asyncio
+from dataclasses import replace
 
 from headrace.layers.trees import ensure_tree
 from headrace.model.event import BuildWarning, PlanMade
@@ -24,6 +25,8 @@ _REMEMBERED = 256
 async def plan_build(ctx: Context, version: Version) -> Planned:
     async with ctx.step(StepId.PLAN) as step:
         planned = await plan_version(ctx.services, ctx.project, version)
+        # The plan belongs to the files; equal ones may come from several commits.
+        planned = replace(planned, commit=version.commit, branch=version.branch)
         plan = planned.plan
         stored = await ctx.services.store.put(canonical(plan))
         tools = tuple(f"{tool.name} {tool.version}" for tool in plan.tools)

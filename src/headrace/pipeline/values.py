@@ -16,6 +16,9 @@ class Planned:
     tree: Tree
     digest: Digest
     directory: Path
+    #: The git commit and the branch of the version, if it came from one.
+    commit: str | None = None
+    branch: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from headrace import preview
 from headrace.errors import ExecutorUnavailable
 from headrace.executor.base import Sandbox
 from headrace.layers.layers import Layer
+from headrace.layers.toolchain import nested_calls
 from headrace.model.diagnostic import LogLine
 from headrace.model.digest import Digest
 from headrace.model.limits import Limits
@@ -238,7 +239,7 @@ class Warm:
             index=0,
             argv=setup.argv,
             directory=f"{WORKING_DIRECTORY}/{setup.directory}".rstrip("/"),
-            env={**own, **settings.env, **setup.env, "PATH": path},
+            env={**own, **nested_calls(self.plan.tools), **settings.env, **setup.env, "PATH": path},
             egress=egress(self._services.settings, settings.build_network),
             limits=self._limits,
         )
