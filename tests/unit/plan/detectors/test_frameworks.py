@@ -1,6 +1,7 @@
 """Which frameworks are known by their packages, and when they need a server."""
 
 import json
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ from headrace.errors import StepFailed
 from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import BuildPlan
 from headrace.model.project import ProjectSettings
+from headrace.plan.detectors.frameworks import ROWS
 from headrace.plan.limits import PlanLimits
 from headrace.plan.planner import make_plan
 from headrace.plan.project_files import MemoryFiles
@@ -68,3 +70,77 @@ def test_a_server_is_refused_with_a_way_out() -> None:
     assert failure.reason is FailureReason.UNSUPPORTED
     assert "output: 'export'" in (failure.hint or "")
     refuse_server(planned({"vite": "8"}))
+
+
+def test_a_project_with_only_a_development_script_is_planned_for_its_preview() -> None:
+    plan = make_plan(
+        MemoryFiles({"package.json": '{"scripts": {"dev": "node server.js"}}'}), ProjectSettings(), PlanLimits()
+    )
+    assert (plan.framework, plan.kind, plan.build) == ("dev-script", "server", None)
+    assert plan.dev is not None
+    with pytest.raises(StepFailed, match="needs a server"):
+        refuse_server(plan)
+
+
+def test_a_framework_without_its_build_script_says_which_is_missing() -> None:
+    plan = planned({"next": "16"}, {"next.config.js": "module.exports = { output: 'export' }"}, build="")
+    assert plan.dev is not None
+    assert plan.refused is not None
+    assert plan.refused.reason == "missing_script"
+
+
+def test_a_generator_of_pages_is_run_without_a_script() -> None:
+    plan = make_plan(
+        MemoryFiles({"package.json": '{"devDependencies": {"@11ty/eleventy": "3"}}'}), ProjectSettings(), PlanLimits()
+    )
+    assert plan.build is not None
+    assert plan.build.argv == ("sh", "-c", "eleventy")
+    assert plan.output == "_site"
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "script", "output"),
+    [
+        ("next", {"next.config.js": "module.exports = { output: 'export', distDir: 'site' }"}, "next build", "site"),
+        ("astro", {"astro.config.mjs": "export default { outDir: './public_html' }"}, "astro build", "public_html"),
+        ("@docusaurus/core", {}, "docusaurus build --out-dir public", "public"),
+        ("parcel", {}, "parcel build src/*.html --dist-dir www", "www"),
+        ("webpack", {"webpack.config.js": "output: { path: path.resolve(__dirname, 'pub') }"}, "webpack", "pub"),
+        (
+            "@vue/cli-service",
+            {"vue.config.js": "module.exports = { outputDir: 'www' }"},
+            "vue-cli-service build",
+            "www",
+        ),
+        ("hexo", {"_config.yml": "title: x\npublic_dir: site\n"}, "hexo generate", "site"),
+        ("@11ty/eleventy", {}, "eleventy --output=www", "www"),
+        ("astro", {"astro.config.mjs": "export default { outDir: '../out' }"}, "astro build", "dist"),
+    ],
+)
+def test_the_output_is_the_one_that_the_project_names(
+    package: str, files: dict[str, str], script: str, output: str
+) -> None:
+    assert planned({package: "1"}, files, build=script).output == output
+
+
+def test_pages_that_expect_to_lie_below_a_path_answer_there_too() -> None:
+    plan = planned({"astro": "5"}, {"astro.config.mjs": "export default { base: '/docs' }"})
+    assert ("/docs/*", "/:splat", 200) in {(rule.path, rule.to, rule.status) for rule in plan.routing.redirects}
+
+
+def test_servers_are_known_by_what_they_start_with() -> None:
+    for package in ("express", "fastify", "hono", "@nestjs/core", "koa", "elysia"):
+        plan = planned({package: "1"}, build="tsc", start="node dist/main.js")
+        assert plan.kind == "server"
+        assert plan.refused is not None
+    assert planned({"express": "5"}, build="node make.js", dev="").framework == "script"
+
+
+def test_each_row_is_whole() -> None:
+    assert len({row.framework for row in ROWS}) == len(ROWS) >= 60
+    for row in ROWS:
+        assert row.packages or row.files, row.framework
+        assert row.title, row.framework
+        for pattern in (*row.output_settings, *row.output_flags):
+            assert re.compile(pattern).groups == 1, row.framework
+        re.compile(row.ready)
