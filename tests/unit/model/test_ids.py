@@ -19,7 +19,7 @@ def test_a_new_id_was_made_now() -> None:
     assert before <= datetime.fromisoformat(made_at(new_id("prj"))) <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("previous", [None, "ver_7zzzzzzzzz0000000000000000", new_id("ver")])
+@pytest.mark.parametrize("previous", [None, "ver_7zzzzzzzzz0000000000000000", "ver_01m7y5d2cszkycdpspywj2w0ba"])
 def test_an_id_after_another_is_greater(previous: str | None) -> None:
     made = id_after("ver", previous)
     assert is_id(made)
