@@ -71,14 +71,17 @@ def make_root(plan: RootPlan, namespace: linux.NewUserNamespace | None = None) -
     )
     names = namespace.with_ids(users, groups) if namespace else linux.user_namespace_with(users, groups)
     try:
-        _attach(plan.base, ROOT, _READ_ONLY)
+        # Tools refuse to work below directories of strangers, and ids without a name in the sandbox are strangers: the base
+        # system is the build user's, who can't write to it, and /tmp is root's.
+        _attach(plan.base, ROOT, _READ_ONLY, names)
         _working_directory(plan, names)
         _attach(f"{STAGE}/disk/home", ROOT + plan.home, _PLAIN)
     finally:
         os.close(names)
     _tools(plan.tools)
     memory = linux.MS_NOSUID | linux.MS_NODEV
-    linux.mount("tmp", f"{ROOT}/tmp", "tmpfs", memory, f"mode=1777,size={plan.tmp_bytes}")
+    ids = f"uid={plan.first_id},gid={plan.first_id}"
+    linux.mount("tmp", f"{ROOT}/tmp", "tmpfs", memory, f"mode=1777,size={plan.tmp_bytes},{ids}")
     if plan.ca_bundle:
         _attach(plan.ca_bundle, f"{ROOT}/etc/ssl/certs/ca-certificates.crt", _READ_ONLY)
 
