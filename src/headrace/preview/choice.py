@@ -35,13 +35,13 @@ def choose(plan: BuildPlan, files: ProjectFiles, settings: PreviewSettings) -> C
     modes = [PreviewMode.BUILD, PreviewMode.DEV] if settings.mode == "auto" else [PreviewMode(settings.mode)]
     refusals: list[str] = []
     for mode in modes:
-        for driver in _drivers():
-            if mode not in driver.modes:
-                continue
-            refusal = driver.fits(plan, files, mode)
-            if refusal is None:
+        able = [driver for driver in _drivers() if mode in driver.modes]
+        # Which of several drivers shows it is of interest to nobody; that none can in the preferred mode is.
+        answers = {driver.name: driver.fits(plan, files, mode) for driver in able}
+        for driver in able:
+            if answers[driver.name] is None:
                 return Choice(driver.name, mode, driver, f"{driver.name}, mode {mode}" + _because(refusals))
-            refusals.append(refusal)
+        refusals += [answer for answer in answers.values() if answer is not None]
     return Choice(
         BUILDS, PreviewMode.BUILD, None, "nothing can watch this project, so each change is built" + _because(refusals)
     )

@@ -254,6 +254,8 @@ class Session:
         try:
             if warm is None:
                 await self._room()
+            if self.warm is None:
+                await self._facts.begin_life(self.project.id)
             begun, self._begun = self._begun, None
             made = await self._maker.make(self.project, version, warm, begun)
             outcome = made.outcome

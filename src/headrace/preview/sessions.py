@@ -106,7 +106,9 @@ class Previews:
         return project_id
 
     async def record(self, event: PreviewEvent) -> None:
-        self._facts.say(event)
+        """Note what a page or somebody else says of a preview. A log that is full of it takes no more until the next life."""
+        if not self._facts.is_full(event.project_id):
+            self._facts.say(event)
 
     async def look(self, slug: str) -> Visit | None:
         """How a preview stands, without waking it or waiting; None when no project has the address."""
