@@ -61,6 +61,8 @@ def environment(command: SandboxCommand, *, proxy: bool) -> dict[str, str]:
     if proxy:
         address = f"http://127.0.0.1:{PROXY_PORT}"
         own |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address)
+        # Yarn 2 and later has a client of its own that reads nothing else.
+        own |= dict.fromkeys(("YARN_HTTP_PROXY", "YARN_HTTPS_PROXY"), address)
         own |= dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
         # Without it, fetch() of Node takes no notice of proxies.
         own["NODE_USE_ENV_PROXY"] = "1"

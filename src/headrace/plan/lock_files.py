@@ -20,8 +20,8 @@ LOCK_FILES: dict[str, ManagerName] = {
 #: The first bytes are enough to know the format, whatever the size.
 _HEAD = 4096
 
-#: The last Yarn whose packages may run install scripts without being asked for: what wrote an older lock file did so.
-_YARN_4 = "4.13.0"
+#: Last version of the lock file's format -> the Yarn that writes it. Others would change the file, or refuse to.
+_YARN_FOR_LOCK = ((4, "2.4.2"), (7, "3.8.7"), (8, "4.13.0"), (9, "4.14.1"))
 #: npm 6 does not run on a newer Node.
 _LAST_NODE_FOR_NPM_6 = 18
 #: pnpm 6 can't reach a registry with a newer Node.
@@ -94,5 +94,5 @@ def _yarn(head: str, lock: str | None, view: ProjectView) -> Reader:
     if match is None:
         return Reader(VERSIONS["yarn"][0], "the newest one; no lock file asks for another")
     number = int(match[1])
-    version = "2.4.2" if number <= 4 else "3.8.7" if number <= 7 else _YARN_4 if number == 8 else VERSIONS["yarn"][0]
+    version = next((version for last, version in _YARN_FOR_LOCK if number <= last), VERSIONS["yarn"][0])
     return Reader(version, f"it reads lock files of version {match[1]}")
