@@ -29,6 +29,19 @@ _PORT_FLAGS = {
     "docusaurus": "--port {port} --host 127.0.0.1 --no-open",
     "react-router": "--port {port} --host 127.0.0.1",
     "next": "--port {port} --hostname 127.0.0.1",
+    "remix": "--port {port} --host 127.0.0.1",
+    "vitepress": "--port {port} --strictPort --host 127.0.0.1",
+    "vuepress": "--port {port} --host 127.0.0.1",
+    "rspress": "--port {port} --host 127.0.0.1",
+    "rsbuild": "--port {port} --host 127.0.0.1",
+    "rspack": "--port {port} --host 127.0.0.1",
+    "slidev": "--port {port} --bind 127.0.0.1",
+    "storybook": "--port {port} --host 127.0.0.1 --ci",
+    "hexo": "--port {port} --ip 127.0.0.1",
+    "ember": "--port {port} --host 127.0.0.1",
+    "quasar": "--port {port} --hostname 127.0.0.1",
+    "stencil": "--port {port} --address 127.0.0.1 --no-open",
+    "analog": "--port {port} --host 127.0.0.1",
 }
 
 _READ_ONCE = re.compile(
@@ -56,7 +69,7 @@ class CommandDriver:
             directory=plan.dev.directory,
             env={**plan.dev.env, **environment(page)},
             page_port=page,
-            keep=tuple(joined(plan.root, cache) for cache in _CACHES),
+            keep=tuple(dict.fromkeys((*(joined(plan.root, cache) for cache in _CACHES), *plan.caches))),
             host=f"localhost:{page}",
             paths=files.paths(),
         )

@@ -135,7 +135,7 @@ META = (
     Row(
         "gatsby", "Gatsby", ("gatsby",), config=("gatsby-config",), build="gatsby build", dev="gatsby develop",
         output="public", published="static", static=always, port=8000, ready=r"You can now view .* in the browser",
-        caches=(".cache", "public"), env_prefix=("GATSBY_",),
+        caches=(".cache",), env_prefix=("GATSBY_",),
     ),
     Row(
         "gridsome", "Gridsome", ("gridsome",), config=("gridsome.config",), build="gridsome build", dev="gridsome develop",

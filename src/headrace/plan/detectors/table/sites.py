@@ -60,7 +60,7 @@ SITES = (
     Row(
         "hexo", "Hexo", ("hexo",), config=("_config.yml",), build="hexo generate", dev="hexo server", output="public",
         output_settings=(r"(?m)^public_dir\s*:\s*([\w./-]+)",), published="source", port=4000,
-        ready=r"Hexo is running at", caches=("db.json",),
+        ready=r"Hexo is running at",
     ),
     Row(
         "observable", "Observable Framework", ("@observablehq/framework",), config=("observablehq.config",),
