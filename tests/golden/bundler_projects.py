@@ -199,8 +199,8 @@ PROJECTS: dict[str, Files] = {
     "rollup": {
         "package.json": manifest("rollup -c", {"rollup": "^4", "@rollup/plugin-typescript": "^12", "typescript": "~5.9.3", "tslib": "^2", "esbuild": "^0.25"}, type="module"),
         "rollup.config.js": "import typescript from '@rollup/plugin-typescript'\n\nexport default {\n  input: 'src/main.js',\n  output: { dir: 'dist' },\n  plugins: [typescript()],\n}\n",
-        "src/main.js": "import { part } from './part.js'\nimport { size } from './typed.ts'\n\nconsole.log(part(size))\n", "src/part.js": PART, "src/typed.ts": "export const size: number = 1\n",
-        "tsconfig.json": TSCONFIG.replace('"types": []', '"types": [], "allowImportingTsExtensions": true, "noEmit": true, "noEmitOnError": true'),
+        "src/main.js": "import { part } from './part.js'\nimport { size } from './typed'\n\nconsole.log(part(size))\n", "src/part.js": PART, "src/typed.ts": "export const size: number = 1\n",
+        "tsconfig.json": TSCONFIG.replace('"types": []', '"types": [], "noEmitOnError": true'),
     },
     "plain": {
         "package.json": manifest("node build.js", {"ms": "^2.1.2"}),

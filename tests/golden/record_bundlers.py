@@ -27,6 +27,8 @@ TOOLS = {
     "bun": "@oven/bun-linux-x64@1.4.5",
 }
 SHIMS = {"npm": "bin/npm-cli.js", "yarn1": "bin/yarn.js", "yarn4": "bin/yarn.js"}
+#: Yarn has a registry of its own by default, which is the same one.
+REGISTRY = {"npm_config_registry": "https://registry.npmjs.org/", "YARN_NPM_REGISTRY_SERVER": "https://registry.npmjs.org"}
 MADE = {
     "node_modules",
     "dist",
@@ -97,7 +99,7 @@ class Bundlers(Recorder):
         shell += 'cd /app; mkdir -p /tmp/home; exec "$@"'
         return subprocess.run(
             ["nice", "unshare", "--mount", *([] if installs else ["--net"]), "sh", "-c", shell, str(root), *argv],
-            env={**self.env, **env, "PATH": path},
+            env={**self.env, **REGISTRY, **env, "PATH": path},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

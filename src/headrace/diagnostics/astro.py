@@ -21,7 +21,9 @@ _LABEL = re.compile(r"^\s*(?P<label>Location|Stack trace|Hint|Error reference|Ca
 _PLACE = re.compile(
     r"(?P<file>(?:file://)?[\w@./\[\]$-]{1,400}\.\w{1,8})(?:\?[^:\s]*)?(?::(?P<line>\d+)(?::(?P<column>\d+))?)?"
 )
-_STACK = re.compile(r"^\s+at ")
+_GENERAL = re.compile(r"^(?:\u2717 Build failed in|Unable to load your Astro config)")
+_RENDERED = re.compile(r"Caught error rendering (?P<page>/\S*): ")
+_ISSUE = re.compile(r"^!? *(?P<text>(?P<name>[\w.]+): \S.*)")
 
 
 class Astro:
@@ -51,6 +53,8 @@ def _built(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
     """The last error that has labels below it: what comes before it is progress."""
     if not any(_ASTRO.search(line.text) for line in lines):
         return ()
+    if config := _configuration(lines, places):
+        return [config]
     label = next(
         (
             at
@@ -77,10 +81,17 @@ def _built(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
     )
     file, line, column = _place(block, places)
     code = head["code"]
+    message = head["text"]
+    if _GENERAL.match(message):
+        below = [row.text.strip() for row in block[:4] if row.text.strip() and not _LABEL.match(row.text)]
+        message = below[0] if below else message
+    otherwise = FailureReason.SYNTAX_ERROR if code and "Compiler" in code else FailureReason.COMMAND_FAILED
+    if rendered := _RENDERED.search(message):
+        file, otherwise = file or _page_file(rendered["page"], places), FailureReason.PRERENDER_FAILED
     return [
         found(
             "astro",
-            head["text"],
+            message,
             places,
             lines[at].seq,
             file=file,
@@ -89,10 +100,29 @@ def _built(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
             code=code,
             excerpt=codeframe.frame(block, 0, 30),
             context="\n".join([code or "", *(row.text for row in block[:6])]),
-            otherwise=FailureReason.SYNTAX_ERROR if code and "Compiler" in code else FailureReason.COMMAND_FAILED,
+            otherwise=otherwise,
             hint=hint,
         )
     ]
+
+
+def _configuration(lines: Sequence[LogLine], places: Places) -> Found | None:
+    at = next((n for n, line in enumerate(lines) if "Astro found issue(s) with your configuration" in line.text), None)
+    if at is None:
+        return None
+    issue = next((match for line in lines[at + 1 : at + 8] if (match := _ISSUE.match(line.text.strip()))), None)
+    names = ("astro.config.mjs", "astro.config.ts", "astro.config.js", "astro.config.mts")
+    file = next((path for name in names if (path := places.find(name))), None)
+    text = issue["text"] if issue else lines[at].text
+    one = found("astro", text, places, lines[at].seq, file=file, otherwise=FailureReason.CONFIG_ERROR)
+    name = issue["name"].rpartition(".")[2] if issue else None
+    return one.but(reason=FailureReason.CONFIG_ERROR, needle=f"{name}:" if name else None)
+
+
+def _page_file(page: str, places: Places) -> str | None:
+    route = page.strip("/").removesuffix(".html") or "index"
+    names = [f"src/pages/{route}{middle}.{ending}" for middle in ("", "/index") for ending in ("astro", "md", "mdx")]
+    return next((path for name in names if (path := places.find(name))), None)
 
 
 def _place(block: Sequence[LogLine], places: Places) -> tuple[str | None, int | None, int | None]:

@@ -13,6 +13,8 @@ from headrace.model.diagnostic import Diagnostic, FailureReason
 
 _BUN = re.compile(r"^bun (?:install|add|run|ci|test|build|i|pm)\b.* v\d|^\[[\d.]+m?s\] |^\$ |^bun ")
 _ERROR = re.compile(r"^error: (?P<text>\S.*)")
+#: Sentences that nobody else says.
+_OWN = re.compile(r"^error: Script not found \"|^error: lockfile had changes")
 _VERSION = re.compile(r"No version matching \"(?P<range>[^\"]+)\" found for specifier \"(?P<name>[^\"]+)\"")
 _404 = re.compile(r"GET (?P<url>\S+) - (?P<status>\d{3})")
 _RESOLVE = re.compile(r"^(?P<name>(?:@[\w.-]+/)?[\w.-]+)@(?P<range>\S+) failed to resolve")
@@ -30,7 +32,7 @@ class Bun:
     tool: ClassVar[str] = "bun"
 
     def parse(self, lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
-        if not any(_BUN.match(line.text) for line in lines):
+        if not any(_BUN.match(line.text) or _OWN.match(line.text) for line in lines):
             return ()
         errors = [(at, match) for at, line in enumerate(lines) if (match := _ERROR.match(line.text))]
         causes = [(at, match) for at, match in errors if not _CONSEQUENCE.search(match["text"])]

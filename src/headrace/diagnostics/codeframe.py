@@ -8,9 +8,9 @@ from headrace.diagnostics.base import LogLine
 
 #: `> 3 | code`, `3 │ code`, `| ^`, `╵ ~~~`, `╭─[ file ]`, `·  ──┬──`.
 _ROW = re.compile(
-    r"^\s*(?:(?P<mark>[>❱\u00d7])?\s*(?P<number>\d{1,7}) ?[|│┃](?P<code>.*)|[|│┃╷╵·┆](?:\s.*|[\s^~─┬╰╯]*)?|\^[\^~]*|~+|[╭╰├].*|⋮.*)$"
+    r"^\s*(?:(?P<mark>[>❱\u00d7])?\s*(?P<number>\d{1,7}) ?[|│┃](?P<code>.*)|>?\s*[|│┃╷╵·┆](?:\s.*|[\s^~─┬╰╯]*)?|\^[\^~]*|~+|[╭╰├].*|⋮.*)$"
 )
-_CARET = re.compile(r"^\s*[|│┃╵·]? *(?P<pointer>[\^~]+|─*┬─*)")
+_CARET = re.compile(r"^[\s>]*[|│┃╵·]? *(?P<pointer>[\^~]+|─*┬─*)")
 _MOST = 14
 
 
@@ -29,7 +29,7 @@ def frame(lines: Sequence[LogLine], start: int, within: int = 16) -> str | None:
         if not is_code(line.text):
             break
         rows.append(line.text)
-    return "\n".join(_dedented(rows)) or None
+    return "\n".join(dedented(rows)) or None
 
 
 def marked(excerpt: str | None) -> int | None:
@@ -52,6 +52,6 @@ def _number(text: str) -> int | None:
     return int(match["number"]) if match and match["number"] else None
 
 
-def _dedented(rows: Sequence[str]) -> list[str]:
+def dedented(rows: Sequence[str]) -> list[str]:
     depth = min((len(row) - len(row.lstrip()) for row in rows if row.strip()), default=0)
     return [row[depth:].rstrip() for row in rows]

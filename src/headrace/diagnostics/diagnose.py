@@ -1,5 +1,6 @@
 """Why a command failed: the sandbox's own evidence first, then what its tools said."""
 
+import re
 import shlex
 from collections.abc import Collection, Iterable, Sequence
 
@@ -48,12 +49,12 @@ PARSERS: tuple[Parser, ...] = (
     Vite(),
     Astro(),
     Parcel(),
+    Sass(),
+    Postcss(),
     Webpack(),
     Rollup(),
     Esbuild(),
     Eslint(),
-    Sass(),
-    Postcss(),
     Pnpm(),
     YarnClassic(),
     YarnBerry(),
@@ -64,6 +65,8 @@ PARSERS: tuple[Parser, ...] = (
 LAST: tuple[Parser, ...] = (Shell(), Node())
 
 
+#: The working directory at the beginning of a path; `./app/page.tsx` is another one.
+_INSIDE = re.compile(rf"(?<![\w.@~-]){WORKING_DIRECTORY}/")
 #: How many findings are looked up in the project's files.
 _LOOKED_UP = 5
 _USUAL_HINT = {
@@ -134,7 +137,7 @@ def _find(lines: Sequence[LogLine], places: Places) -> list[Found]:
 
 def _from_the_project(diagnostic: Diagnostic) -> Diagnostic:
     """Where a sandbox keeps the project is its own affair; people know paths from the project's root."""
-    return diagnostic.but(message=diagnostic.message.replace(f"{WORKING_DIRECTORY}/", ""))
+    return diagnostic.but(message=_INSIDE.sub("", diagnostic.message))
 
 
 def _sentence(found: Sequence[Found]) -> str:

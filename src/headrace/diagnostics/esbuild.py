@@ -15,6 +15,8 @@ _OTHER = re.compile(r"^\s*(?:✘|X|▲|⚠) \[|^\s*\d+ (?:errors?|warnings?)")
 _PLACE = re.compile(r"^\s+(?P<file>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+):?$")
 _PLUGIN = re.compile(r" \[plugin (?P<name>[\w:@/-]+)\]\s*$")
 _CODE = re.compile(r"^(?P<code>(?:TS|NG)-?\d+): (?P<text>.*)")
+_UNREAD = re.compile(r"^(?:Cannot|Could not) read (?:file|from file|directory):? \"?(?P<path>[^\"]+)\"?")
+_BUDGET = re.compile(r"exceeded maximum budget")
 _MOST = 40
 
 
@@ -35,8 +37,15 @@ def _found(text: str, lines: Sequence[LogLine], at: int, places: Places) -> Foun
     plugin = _PLUGIN.search(text)
     message = _PLUGIN.sub("", text)
     coded = _CODE.match(message)
+    unread = _UNREAD.match(message)
     file, number, column = _place(below, places)
-    tool = "angular" if plugin and "angular" in plugin["name"] else "esbuild"
+    project = places.find("angular.json")
+    tool = "angular" if project or (plugin and "angular" in plugin["name"]) else "esbuild"
+    if _BUDGET.search(message):
+        hint = "make the bundle smaller, or raise the budget in angular.json"
+        reason = FailureReason.CONFIG_ERROR
+        one = found(tool, message, places, lines[at].seq, file=project, otherwise=reason, hint=hint)
+        return one.but(needle='"budgets"')
     return found(
         tool,
         coded["text"] if coded else message,
@@ -47,7 +56,7 @@ def _found(text: str, lines: Sequence[LogLine], at: int, places: Places) -> Foun
         column=column,
         code=coded["code"] if coded else None,
         excerpt=codeframe.frame(below, 0),
-        context=message,
+        context=f'Could not resolve "/{unread["path"].lstrip("/")}"' if unread else message,
         otherwise=FailureReason.TYPE_ERROR
         if coded
         else FailureReason.SYNTAX_ERROR

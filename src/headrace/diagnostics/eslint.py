@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
 from headrace.diagnostics.places import Places
+from headrace.diagnostics.report import found
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
 _FILE = re.compile(r"^(?P<file>[^\s:][^:]*\.\w{1,10})$")
@@ -81,23 +82,14 @@ def _broken(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
         ".eslintrc.cjs",
     )
     file = next((path for name in names if (path := places.find(name))), None)
-    hint = "correct ESLint's configuration, and install the plugins that it names"
-    diagnostic = Diagnostic(
-        tool="eslint",
-        severity="error",
-        message=text[:600],
-        file=file,
-        hint=hint,
-        log_seq=(said[0] if said else lines[at]).seq,
-    )
-    module = re.search(
-        r"Cannot find (?:module|package) '(?P<name>[^']+)'|couldn't find the (?:plugin|config) \"(?P<other>[^\"]+)\"",
-        text,
-    )
     return [
-        Found(
-            reason=FailureReason.CONFIG_ERROR,
-            diagnostic=diagnostic,
-            needle=(module["name"] or module["other"]) if module else None,
+        found(
+            "eslint",
+            re.sub(r"^Error(?: \[\w+\])?: ", "", text),
+            places,
+            (said[0] if said else lines[at]).seq,
+            file=file,
+            otherwise=FailureReason.CONFIG_ERROR,
+            hint="correct ESLint's configuration, and install the plugins that it names",
         )
     ]

@@ -1,6 +1,7 @@
 """What differs between package.json and a lock file, for managers that only say that something does."""
 
 import json
+import re
 from collections.abc import Callable
 
 from headrace.diagnostics.base import Found
@@ -10,6 +11,7 @@ Read = Callable[[str], bytes | None]
 
 _LOCKS = ("yarn.lock", "bun.lock")
 _SECTIONS = ("dependencies", "devDependencies", "optionalDependencies")
+_IS_SAID = re.compile(r"out of step: ")
 _LARGEST = 16 * 1024 * 1024
 
 
@@ -17,7 +19,12 @@ def with_differences(found: Found, read: Read) -> Found:
     """The same finding, naming the dependencies of package.json that the lock file does not have."""
     diagnostic = found.diagnostic
     lock = diagnostic.file
-    if found.reason is not FailureReason.LOCKFILE_OUT_OF_DATE or not lock or not lock.endswith(_LOCKS):
+    if (
+        found.reason is not FailureReason.LOCKFILE_OUT_OF_DATE
+        or not lock
+        or not lock.endswith(_LOCKS)
+        or _IS_SAID.search(diagnostic.message)
+    ):
         return found
     manifest = f"{lock.rpartition('/')[0]}/package.json".lstrip("/")
     missing = _missing(read(manifest), read(lock))

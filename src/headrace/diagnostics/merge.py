@@ -19,12 +19,17 @@ def merged(found: Sequence[Found]) -> list[Found]:
     """
     unique: list[Found] = []
     lines: set[int | None] = set()
+    #: Which tool was the first to tell of a place: two tools' words for one mistake.
+    tools: dict[tuple[str | None, int | None, int | None, FailureReason], str] = {}
     said: dict[tuple[str | None, int | None], list[str]] = {}
     for one in found:
         diagnostic = one.diagnostic
         before = said.setdefault((diagnostic.file, diagnostic.line), [])
         text = _normal(diagnostic.message)
         if any(text == other or (diagnostic.line is not None and _same(text, other)) for other in before[:_COMPARED]):
+            continue
+        at = (diagnostic.file, diagnostic.line, diagnostic.column, one.reason)
+        if diagnostic.column is not None and tools.setdefault(at, diagnostic.tool) != diagnostic.tool:
             continue
         if diagnostic.log_seq in lines and unique[-1].diagnostic.tool != diagnostic.tool:
             continue

@@ -25,17 +25,24 @@ _LINT = re.compile(
 _PRERENDER = re.compile(
     r"^\s*(?:Error: )?Error occurred prerendering page \"(?P<page>[^\"]+)\"|^\s*Failed to collect page data for (?P<other>\S+)|Failed to build (?P<third>/\S*): "
 )
-_THROWN = re.compile(r"^\s*(?:\u2a2f )?(?:Uncaught )?\[?(?P<class>[A-Z]\w*Error|Error)(?: \[\w+\])?: (?P<text>.*)")
+_THROWN = re.compile(
+    r"^\s*(?:\u2a2f )?(?:Uncaught )?\[?(?P<class>[A-Z]\w*Error|Error)(?: \[\w+\])?: (?P<text>.*?)(?:\] \{)?$"
+)
+_HOST = re.compile(r"getaddrinfo \w+ ([\w.-]+)")
 _FRAME = re.compile(r"^\s+at .*?\(?(?P<file>[^\s()]+?):(?P<line>\d+):(?P<column>\d+)\)?(?: \{)?$")
 _GENERAL = re.compile(
     r"^(?:Ecmascript file had an error|Parsing (?:ecmascript source code|css source code|\S+(?: \S+)*) failed|(?:Error|Caused by|Syntax Error):?\s*$|\s*\u00d7.*|Error:\s+[x\u00d7] .*|CSS Parsing Error|Module parse failed.*"
     r"|Import traces?.*|https?://\S+|> Build failed.*|Invalid .*import|.*Syntax Error$)"
 )
 _END = re.compile(
-    r"^(?:Import traces?(?: for requested module)?:?|https://nextjs\.org|> Build failed|\s+at (?:<unknown>|new|\w)|Next\.js build worker exited|ELIFECYCLE|info\s+- Need)"
+    r"^(?:Generated code of|Import traces?(?: for requested module)?:?|https://nextjs\.org|> Build failed|\s+at (?:<unknown>|new|\w)|Next\.js build worker exited|ELIFECYCLE|info\s+- Need)"
 )
 _CONFIG = re.compile(
     r"^\s*(?:\u2a2f|error -|> )?\s*(?:Failed to load next\.config|Invalid next\.config|Error: The configuration option|`?next\.config\.\w+`? )"
+)
+
+_RULE = re.compile(
+    r"^\s*(?:\u2a2f )?Error: (?P<text>(?:Page|Route) \"(?P<page>/[^\"]*)\" (?:is missing|cannot|couldn't|with).*)"
 )
 
 
@@ -56,7 +63,7 @@ def _reports(lines: Sequence[LogLine], start: int, places: Places) -> list[Found
     all_found: list[Found] = []
     stop = min(len(lines), start + 400)
     heads = [at for at in range(start, stop) if (match := _PLACE.match(lines[at].text)) and places.find(match["file"])]
-    for at, after in zip(heads, [*heads[1:], stop], strict=True):
+    for at, after in zip(heads, [*heads[1:], stop], strict=False):
         match = _PLACE.match(lines[at].text)
         assert match is not None  # noqa: S101 - it is why `at` is a head
         if lines[at - 1].text.startswith("Import trace") or lines[at].text.startswith("  "):
@@ -64,21 +71,27 @@ def _reports(lines: Sequence[LogLine], start: int, places: Places) -> list[Found
         block = lines[at + 1 : min(after, at + 40)]
         rows = [_lint(row, line, match["file"], places) for line in block if (row := _LINT.match(line.text))]
         all_found += [one for one in rows if one.diagnostic.severity == "error"]
-        if not rows and any(line.text.strip() for line in block):
+        if not rows and any(line.text.strip() and not codeframe.is_code(line.text) for line in block[:1]):
             all_found.append(_compiled(match, block, lines[at].seq, places))
-    if not all_found:
-        said = next((line for line in lines[start:stop] if line.text.strip()), None)
-        if said:
-            all_found = [
-                found(
-                    "next",
-                    said.text.strip(),
-                    places,
-                    said.seq,
-                    context="\n".join(line.text for line in lines[start : start + 8]),
-                )
-            ]
-    return all_found[:40]
+    return all_found[:40] or _unplaced(lines[start : start + 24], places)
+
+
+def _unplaced(block: Sequence[LogLine], places: Places) -> list[Found]:
+    """An error about a module that Next made itself, a font for example: the trace has the file that asked for it."""
+    said = [line for line in block if line.text.strip() and not _PLACE.match(line.text.strip())]
+    said = [line for line in said if not line.text.startswith("[next]")]
+    if not said:
+        return []
+    end = next((n for n, line in enumerate(said) if n and _END.match(line.text)), len(said))
+    named = [match["file"] for line in block if (match := _PLACE.match(line.text.strip()))]
+    sentence = " ".join(line.text.strip() for line in said[: min(end, 2)])
+    file = next(filter(None, map(places.find, named)), None)
+    context = "\n".join(line.text for line in block)
+    one = found(
+        "next", re.sub(r"^(?:> )?(?:\w*Error: )?", "", sentence), places, said[0].seq, file=file, context=context
+    )
+    font = re.search(r"Failed to fetch `?(?P<name>[\w ]+?)`? from Google Fonts", context)
+    return [one.but(needle=font["name"]) if font else one]
 
 
 def _lint(row: re.Match[str], line: LogLine, name: str, places: Places) -> Found:
@@ -102,11 +115,11 @@ def _lint(row: re.Match[str], line: LogLine, name: str, places: Places) -> Found
 def _compiled(match: re.Match[str], block: Sequence[LogLine], seq: int, places: Places) -> Found:
     end = next((n for n, line in enumerate(block) if _END.match(line.text)), len(block))
     block = block[:end]
-    texts = [line.text.strip() for line in block if line.text.strip()]
+    texts = [re.sub(r"^Error:\s+", "", line.text.strip()) for line in block if line.text.strip()]
     said = [text for text in texts if not codeframe.is_code(text) and not re.match(r"^[╭╰·,`-]", text)]
     specific = [text for text in said if not _GENERAL.match(text)]
     message = (specific or said or ["this file can't be compiled"])[0]
-    message = re.sub(r"^(?:Error:\s+)?[x\u00d7] ", "", message)
+    message = re.sub(r"^(?:Error:\s+)?(?:[x\u00d7] )?", "", message)
     excerpt = codeframe.frame(block, 0, 30)
     line, column = _number(match["line"]), _number(match["column"])
     inside = re.search(r"\[[^\]]*:(\d+):(\d+)\]", "\n".join(texts))
@@ -123,7 +136,8 @@ def _compiled(match: re.Match[str], block: Sequence[LogLine], seq: int, places: 
         column=column,
         excerpt=excerpt,
         context="" if types else "\n".join(texts[:12]),
-        otherwise=FailureReason.TYPE_ERROR if types else FailureReason.COMMAND_FAILED,
+        otherwise=FailureReason.TYPE_ERROR if types else FailureReason.SYNTAX_ERROR,
+        hint='put "use client" at the top of the file' if "Client Component" in message else None,
     )
 
 
@@ -131,6 +145,9 @@ def _thrown(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
     """A page that throws while its HTML is made, or the build's own configuration."""
     at = next((at for at, line in enumerate(lines) if _PRERENDER.search(line.text)), None)
     if at is None:
+        for said in lines:
+            if rule := _RULE.match(said.text):
+                return [_rule(rule, said.seq, places)]
         at = next((at for at, line in enumerate(lines) if _CONFIG.match(line.text)), None)
         return () if at is None else [_config(lines, at, places)]
     page = next(name for name in _PRERENDER.search(lines[at].text).groups() if name)  # type: ignore[union-attr]
@@ -149,42 +166,39 @@ def _thrown(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
             line, column = int(frame["line"]), int(frame["column"])
             break
     file = file or _page_file(page, places)
+    host = next((match[1] for row in lines[cause : cause + 12] if (match := _HOST.search(row.text))), None)
     kind = "" if thrown["class"] == "Error" else f"{thrown['class']}: "
-    return [
-        found(
-            "next",
-            f"{kind}{thrown['text']} (while the page {page} was made)",
-            places,
-            lines[cause].seq,
-            file=file,
-            line=line,
-            column=column,
-            excerpt=codeframe.frame(lines, cause + 1),
-            otherwise=FailureReason.PRERENDER_FAILED,
-            hint=f"correct what {page} throws, or make it dynamic so that it is not prerendered",
-        )
-    ]
+    one = found(
+        "next",
+        f"{kind}{thrown['text']}{f': {host}' if host else ''} (while the page {page} was made)",
+        places,
+        lines[cause].seq,
+        file=file,
+        line=line,
+        column=column,
+        excerpt=codeframe.frame(lines, cause + 1),
+        otherwise=FailureReason.PRERENDER_FAILED,
+        hint=f"correct what {page} throws, or make it dynamic so that it is not prerendered",
+    )
+    return [one.but(needle=host) if host else one]
 
 
 def _config(lines: Sequence[LogLine], at: int, places: Places) -> Found:
-    text = "\n".join(line.text for line in lines[at : at + 8])
-    file = next(
-        (
-            path
-            for name in ("next.config.js", "next.config.mjs", "next.config.ts", "next.config.cjs")
-            if (path := places.find(name))
-        ),
-        None,
-    )
-    return found(
-        "next",
-        lines[at].text.strip(" \u2a2f>"),
-        places,
-        lines[at].seq,
-        file=file,
-        context=text,
-        otherwise=FailureReason.CONFIG_ERROR,
-    )
+    thrown = next((match for line in lines[at : at + 8] if (match := _THROWN.match(line.text))), None)
+    text = thrown["text"] if thrown else lines[at].text.strip(" \u2a2f>")
+    names = ("next.config.js", "next.config.mjs", "next.config.ts", "next.config.cjs")
+    file = next((path for name in names if (path := places.find(name))), None)
+    one = found("next", text, places, lines[at].seq, file=file, otherwise=FailureReason.CONFIG_ERROR)
+    return one.but(reason=FailureReason.CONFIG_ERROR) if one.reason is FailureReason.SYNTAX_ERROR else one
+
+
+def _rule(match: re.Match[str], seq: int, places: Places) -> Found:
+    """A page that does not go with Next's configuration."""
+    hint = "export generateStaticParams from the page" if "generateStaticParams" in match["text"] else None
+    text = re.sub(r" See more info here: \S+", "", match["text"])
+    file = _page_file(match["page"], places)
+    one = found("next", text, places, seq, file=file, otherwise=FailureReason.CONFIG_ERROR, hint=hint)
+    return one.but(needle="export default")
 
 
 def _page_file(page: str, places: Places) -> str | None:

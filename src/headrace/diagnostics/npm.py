@@ -9,11 +9,14 @@ from headrace.diagnostics.manifest_lines import lock_file, manifest, project_fil
 from headrace.diagnostics.network import network_failure
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
+from headrace.model.sandbox import WORKING_DIRECTORY
 
 _LINE = re.compile(r"^npm (?:error|ERR!) ?(?P<text>.*)")
 _CODE = re.compile(r"^code (?P<code>\w+)$")
 _MISSING_SCRIPT = re.compile(r'^Missing script: "(?P<name>[^"]*)"')
 _NOISE = re.compile(r"^(A complete log of this run|Clean install a project|Usage:|Options:|Run \"npm help|\s*$)")
+
+_HERE = f"{WORKING_DIRECTORY}/"
 
 #: What it runs of the project itself prints for itself; of packages npm prints what they said.
 _OWN_SCRIPT = "the install script of the project failed"
@@ -215,6 +218,11 @@ def _git(joined: str, places: Places) -> _Said | None:
     return FailureReason.GIT_DEPENDENCY_FAILED, message, hint, manifest(places)
 
 
+def _own(where: re.Match[str] | None) -> str:
+    """A package that lies in the project, or the project itself."""
+    return where[1].removeprefix(_HERE) if where and where[1].startswith(_HERE) else "the project"
+
+
 def _other(texts: list[str], places: Places) -> _Said:
     """A command of a package failed, git failed, the network failed, or something that has no code."""
     joined = "\n".join(texts)
@@ -224,7 +232,7 @@ def _other(texts: list[str], places: Places) -> _Said:
     script = re.search(r"^command sh -c (.*)", joined, re.MULTILINE)
     if script:
         where = re.search(r"^path (.*)", joined, re.MULTILINE)
-        of = where[1].rpartition("node_modules/")[2] if where and "node_modules/" in where[1] else "the project"
+        of = where[1].rpartition("node_modules/")[2] if where and "node_modules/" in where[1] else _own(where)
         cause = re.search(r"^(?:\w*Error): .*", joined, re.MULTILINE)
         message = f"the install script of {of} failed: {script[1]}" + (f": {cause[0]}" if cause else "")
         hint = "native packages need a release that fits the version of Node; the script's own output is in the excerpt"

@@ -21,9 +21,12 @@ class Parcel:
         start = next((at for at, line in enumerate(lines) if _FAILED.match(line.text)), None)
         if start is None:
             return ()
+        # What a resolver tried stands below the error that it led to.
         heads = [at for at in range(start, min(len(lines), start + 200)) if _ORIGIN.match(lines[at].text)]
         ends = [*heads[1:], min(len(lines), start + 200)]
-        return [_found(lines[at:end], places) for at, end in zip(heads, ends, strict=True)]
+        blocks = [lines[at:end] for at, end in zip(heads, ends, strict=False)]
+        causes = [block for block in blocks if "resolver" not in block[0].text.split(": ")[0]]
+        return [_found(block, places) for block in causes or blocks]
 
 
 def _found(block: Sequence[LogLine], places: Places) -> Found:

@@ -44,8 +44,8 @@ class Places:
             return None
         self._compared += 1
         folder = posixpath.dirname(wanted)
-        siblings = {_stem(path): path for path in self._sorted if posixpath.dirname(path) == folder}
-        close = difflib.get_close_matches(stem, list(siblings)[:2000], n=1, cutoff=0.8)
+        siblings = {_bare(path): path for path in self._sorted if posixpath.dirname(path) == folder}
+        close = difflib.get_close_matches(_bare(wanted), list(siblings)[:2000], n=1, cutoff=0.8)
         return siblings[close[0]] if close else None
 
     def differs_in_case(self, path: str, missing: str, importer: str | None) -> bool:
@@ -82,5 +82,9 @@ _ENDINGS = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts", ".cjs", ".vue", ".svel
 
 def _stem(path: str) -> str:
     """The path without what people leave out of imports."""
-    stem, ending = posixpath.splitext(path)
-    return (stem if ending in _ENDINGS else path).removesuffix("/index")
+    return _bare(path).removesuffix("/index")
+
+
+def _bare(path: str) -> str:
+    bare, ending = posixpath.splitext(path)
+    return bare if ending in _ENDINGS else path

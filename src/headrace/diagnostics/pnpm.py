@@ -109,10 +109,22 @@ class Pnpm:
         for at, line in enumerate(lines):
             below = [after.text for after in lines[at + 1 : at + 24]]
             if old := _OLD.match(line.text):
-                return [_found(old["code"], _until_help([old["text"], *below]), places, line.seq)]
+                found = _found(old["code"], _until_help([old["text"], *below]), places, line.seq)
+                return [_with_differences(found, below)]
             if new := _NEW.match(line.text):
-                return [_found(new["code"], _causes([new["text"] or "", *below]), places, line.seq)]
+                found = _found(new["code"], _causes([new["text"] or "", *below]), places, line.seq)
+                return [_with_differences(found, below)]
         return ()
+
+
+def _with_differences(found: Found, below: list[str]) -> Found:
+    """What the lock file lacks stands behind pnpm's advice."""
+    if found.reason is not FailureReason.LOCKFILE_OUT_OF_DATE:
+        return found
+    apart = [match[1].strip() for text in below if (match := re.match(r"^\s*\* (\d+ dependenc.*)", text))]
+    diagnostic = found.diagnostic
+    message = f"{diagnostic.message.rstrip('.')}: {'; '.join(apart[:3])}" if apart else diagnostic.message
+    return found.but(diagnostic=diagnostic.but(message=message))
 
 
 def _until_help(told: list[str]) -> list[str]:

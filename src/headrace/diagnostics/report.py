@@ -9,22 +9,22 @@ from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
 _UNRESOLVED = re.compile(
-    r"(?:Can't resolve|Could not resolve|Cannot resolve|Could not load|Can't find stylesheet to import|Can't walk dependency graph: Cannot find module"
+    r"(?:Can't resolve|Could not resolve|Cannot resolve|Could not load|Can't find stylesheet to import|Could not find (?:template|stylesheet|style) file|Can't walk dependency graph: Cannot find module"
     r"|(?:[Ff]ailed to|Could not|[Uu]nable to) (?:resolve|load|find)(?: import| module)?|[Cc]annot find (?:module|package|the file))"
     r" ['\"`](?P<module>[^'\"`\n]{1,300})['\"`]"
     r"(?:,? (?:imported )?(?:in|from) ['\"`]?(?P<importer>[^'\"`\s]{1,400}))?"
 )
 _TYPES = re.compile(r"Could not find a declaration file for module ['\"`](?P<module>[^'\"`]+)")
 _EXPORT = re.compile(
-    r"is not exported (?:by|from)|does not provide an export|No matching export|Attempted import error"
+    r"is not exported (?:by|from)|does not export ['\"`]|does not provide an export|No matching export|Attempted import error"
     r"|export ['\"`].{1,100}['\"`](?: \(.{1,200}\))? was not found|Export .{1,100} doesn't exist in target|does not contain a default export"
 )
 _SYNTAX = re.compile(
-    r"SyntaxError|Syntax Error|[Pp]arse (?:failed|error)|Parsing (?:error|.{1,80} failed)|[Pp]arser[Ee]rror|Unexpected (?:token|end|character|identifier|closing|\")"
+    r"SyntaxError|Syntax Error|[Ee]xpression expected|[Pp]arse (?:failed|error)|Parsing (?:error|.{1,80} failed)|[Pp]arser[Ee]rror|Unexpected (?:token|end|character|identifier|closing|\")"
     r"|Expected (?:['\"`,;}\])]|identifier|corresponding|a |\w+ but)|[Ee]xpected ['\"`(\w]|[Uu]nterminated|Unclosed|Unknown word|Unexpected \}|is not closed|Missing semicolon|closing tag|Adjacent JSX|end of file",
 )
 _LOADER = re.compile(r"No loader is configured|need an appropriate loader|No transformer|No parser (?:found|could)")
-_TYPE = re.compile(r"\bTS\d{4,5}\b|^Type error: |\bts\(\d{4,5}\)|Type '.{1,200}' is not assignable")
+_TYPE = re.compile(r"\bTS(?!5\d{3}\b)\d{4,5}\b|^Type error: |\bts\(\d{4,5}\)|Type '.{1,200}' is not assignable")
 _UTILITY = re.compile(
     r"Cannot apply unknown utility class:? `?(?P<name>[^\s`]+)|The `(?P<old>[^`]+)` class does not exist"
 )
@@ -101,6 +101,8 @@ def meaning(
         return FailureReason.CONFIG_ERROR, hint, name, None
     if _EXPORT.search(text):
         return FailureReason.SYNTAX_ERROR, "import a name that the module exports", None, None
+    if _LOADER.search(text) and (file or "").endswith((".js", ".mjs", ".cjs", ".json", ".css")):
+        return FailureReason.SYNTAX_ERROR, None, None, None
     if _LOADER.search(text):
         return FailureReason.CONFIG_ERROR, "the build's configuration has nothing that reads such files", None, None
     if _TYPE.search(text):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from headrace.diagnostics import codeframe
 from headrace.diagnostics.base import Found, LogLine
 from headrace.diagnostics.places import Places
 from headrace.diagnostics.report import found
@@ -37,6 +38,8 @@ class Sass:
 
 def _found(lines: Sequence[LogLine], at: int, end: int, place: re.Match[str], places: Places) -> Found:
     message = _PREFIX.sub("", lines[at - 1].text.strip()).strip('"')
+    shown = codeframe.dedented([line.text for line in lines[at + 1 : end]])
+    asked = re.search(r"['\"]([^'\"]+)['\"]", "".join(shown)) if "Can't find stylesheet" in message else None
     return found(
         "sass",
         message,
@@ -45,6 +48,7 @@ def _found(lines: Sequence[LogLine], at: int, end: int, place: re.Match[str], pl
         file=places.find(place["file"]),
         line=int(place["line"]),
         column=int(place["column"]),
-        excerpt="\n".join(line.text.strip() for line in lines[at + 1 : end]),
+        excerpt="\n".join(shown),
+        context=f"Could not resolve '{asked[1]}'" if asked else "",
         otherwise=FailureReason.SYNTAX_ERROR,
     )

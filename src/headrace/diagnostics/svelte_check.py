@@ -20,6 +20,9 @@ class SvelteCheck:
     tool: ClassVar[str] = "svelte-check"
 
     def parse(self, lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
+        # Others print such places as well; a run says what it is, or prints numbers first.
+        if not any("svelte-check" in line.text or _MACHINE.match(line.text) for line in lines):
+            return ()
         all_found: list[Found] = []
         for at, line in enumerate(lines):
             if len(all_found) >= _MOST:

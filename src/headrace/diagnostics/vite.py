@@ -12,6 +12,8 @@ from headrace.model.diagnostic import Diagnostic, FailureReason
 
 #: How a build of Vite says that it failed. Without it nothing in the log is Vite's error.
 _FAILED = re.compile(r"^(error during build:|failed to load config from |✘ \[ERROR\] )")
+#: esbuild's own command prints reports as well; these lines are Vite's alone.
+_OWN = re.compile(r"^(error during build:|failed to load config from )")
 _LONGEST = 120
 _STACK = re.compile(r"^\s+at .*(?:\(|:\d+:\d+)")
 
@@ -36,7 +38,7 @@ _PREFIXES = re.compile(
 )
 _CONFIG_FILE = re.compile(r"vite\.config\.\w+")
 _SYNTAX = re.compile(
-    r"SyntaxError|PARSE_ERROR|Transform failed|Parse error|Unexpected |Expected |Unclosed |Invalid end tag|closing tag|vite-json",
+    r"SyntaxError|PARSE_ERROR|svelte:compile|attempted to close|Transform failed|Parse error|Unexpected |Expected |Unclosed |Invalid end tag|closing tag|vite-json",
     re.I,
 )
 
@@ -46,7 +48,7 @@ class Vite:
 
     def parse(self, lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
         start = next((at for at, line in enumerate(lines) if _FAILED.match(line.text)), None)
-        if start is None:
+        if start is None or not any(_OWN.match(line.text) for line in lines[start : start + 3 * _LONGEST]):
             return ()
         in_config = any(line.text.startswith("failed to load config from ") for line in lines[start : start + _LONGEST])
         # The report stands before the first stack frame; what plugins print of a cause comes before it as well.

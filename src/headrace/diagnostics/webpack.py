@@ -10,10 +10,10 @@ from headrace.diagnostics.places import Places
 from headrace.diagnostics.report import found
 from headrace.model.diagnostic import FailureReason
 
-_HEAD = re.compile(r"^(?:\[[\w:]+\] )?ERROR in (?P<where>.*)")
+_HEAD = re.compile(r"^(?:\[(?!tsl)[\w:]+\] )?ERROR in (?P<where>.*)")
 _CLI = re.compile(r"^\[webpack-cli\] (?P<text>(?!Compilation (?:starting|finished)|Watch).*)")
 _END = re.compile(
-    r"^(?:(?:\[[\w:]+\] )?(?:ERROR|WARNING) in |webpack \d|webpack compiled|Child |\d+ errors? ha(?:s|ve) detailed|@ )"
+    r"^(?:(?:\[(?!tsl)[\w:]+\] )?(?:ERROR|WARNING) in |webpack \d|webpack compiled|Child |\d+ errors? ha(?:s|ve) detailed|@ )"
 )
 _WHERE = re.compile(r"^(?P<file>[^\s:!(]+)(?:[: (](?P<line>\d+)[:,](?P<column>\d+)(?:-[\d:]+)?\)?)?")
 _IN_TEXT = re.compile(
@@ -89,11 +89,14 @@ def _message(texts: list[str], where: str) -> tuple[str | None, str]:
             if match["code"]:
                 return match["code"], match["text"]
             continue
+        if re.match(r"^(?:\./\S+ \d+:\d+(?:-[\d:]+)?|\w*Error)$", text):
+            continue
         if _FAILED_BY.match(text) and not text.startswith("HookWebpackError: "):
             continue
         if not codeframe.is_code(text):
             said = re.sub(r"^Module not found: Error: ", "Module not found: ", text.strip())
-            return None, _CLASS.sub("", said) if not said.startswith("Module not") else said
+            said = re.sub(r"^\((\d+:\d+)\) \S+ ", "", said)
+            return None, said if said.startswith("Module not") else _CLASS.sub("", said)
     return None, where or "the build failed"
 
 
@@ -112,7 +115,9 @@ def _of_the_command(text: str, block: Sequence[LogLine], places: Places) -> Foun
     whole = "\n".join([text, *(line.text for line in block[1:])])
     if _OPENSSL.search(whole):
         return found("webpack", text, places, block[0].seq, otherwise=FailureReason.WRONG_NODE_VERSION)
-    message = _CLASS.sub("", text)
+    missing = re.search(r"Cannot find (?:module|package) '[^']+'.*", whole)
+    unknown = re.search(r"unknown property '(\w+)'", whole)
+    message = missing[0] if missing else _CLASS.sub("", text.lstrip("\u2716 "))
     if message.endswith(".") and texts and texts[0].startswith(" -"):
         message = f"{message} {texts[0].strip(' -')}"
     file, line, column = _inside(whole[:4000], None, places)
@@ -126,7 +131,7 @@ def _of_the_command(text: str, block: Sequence[LogLine], places: Places) -> Foun
     )
     if file is None:
         file, line, column = config, None, None
-    return found(
+    one = found(
         "webpack",
         message,
         places,
@@ -138,3 +143,4 @@ def _of_the_command(text: str, block: Sequence[LogLine], places: Places) -> Foun
         otherwise=FailureReason.CONFIG_ERROR,
         hint="correct webpack's configuration",
     )
+    return one.but(needle=f"{unknown[1]}:") if unknown else one

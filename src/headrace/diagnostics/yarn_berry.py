@@ -10,8 +10,8 @@ from headrace.diagnostics.network import network_failure
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
-_LINE = re.compile(r"^(?:::error::)?➤ (?P<code>YN\d{4}): (?:[│┌└] ?)?(?P<text>.*)")
-_USAGE = re.compile(r"^(?:Usage|Internal|Unknown Syntax) ?Error: (?P<text>.*)")
+_LINE = re.compile(r"^(?:::error::)?➤ (?P<code>YN\d{4}): (?:[│┌└·] ?)?(?P<text>.*)")
+_USAGE = re.compile(r"^(?:Usage|Internal|Unknown Syntax|Syntax) Error: (?P<text>.*)")
 _SCRIPT = re.compile(
     r"Couldn't find a script named \"(?P<name>[^\"]+)\"|The command (?:failed|not found).*\"(?P<other>[^\"]+)\""
 )
@@ -41,7 +41,9 @@ _ERRORS = frozenset(
     ]
 )
 _PEERS = frozenset({"YN0002", "YN0060", "YN0086"})
-_DIFF = re.compile(r"^[-+]\s*\d*\s*(?P<text>.*)")
+#: A dependency of the project in the difference of the lock files that Yarn shows.
+_DIFFERS = re.compile(r"│ (?P<sign>[-+])\s{4}\"?(?P<name>[@\w./-]+)\"?: \"npm:(?P<range>[^\"]+)\"")
+_CHANGE = {"+": "added", "-": "taken out"}
 
 
 class YarnBerry:
@@ -62,10 +64,10 @@ class YarnBerry:
 
 
 def _found(code: str | None, text: str, lines: Sequence[LogLine], at: int, places: Places) -> Found:
-    around = [line.text for line in lines[at : at + 14]]
+    around = [line.text for line in lines[at : at + 30]]
     reason, message, hint, file, needle = _said(code, text, around, places)
     place = (
-        re.search(r"\((?:line |at )?(\d+)[:,] ?(?:column )?(\d+)\)|:(\d+):(\d+)", text)
+        re.search(r"line (\d+) column (\d+)|:(\d+):(\d+)", text)
         if file and reason is FailureReason.CONFIG_ERROR
         else None
     )
@@ -81,7 +83,7 @@ def _found(code: str | None, text: str, lines: Sequence[LogLine], at: int, place
             file=file,
             line=numbers[0],
             column=numbers[1],
-            excerpt="\n".join(around)[:1200],
+            excerpt="\n".join(around[:14])[:1200],
             hint=hint,
             log_seq=lines[at].seq,
         ),
@@ -96,7 +98,10 @@ def _said(code: str | None, text: str, around: list[str], places: Places) -> _Sa
     name, wanted = (described["name"], described["range"]) if described else ("a package", "")
     if code == "YN0028":
         hint = "run `yarn install` and commit yarn.lock; or set frozen = false below [build] in headrace.toml"
-        message = "yarn.lock and package.json are out of step"
+        end = next((n for n, row in enumerate(around) if "languageName:" in row), len(around))
+        differing = [match for row in around[:end] if (match := _DIFFERS.search(row))]
+        apart = ", ".join(f"{match['name']}@{match['range']} was {_CHANGE[match['sign']]}" for match in differing[:3])
+        message = "yarn.lock and package.json are out of step" + (f": {apart}" if apart else "")
         return FailureReason.LOCKFILE_OUT_OF_DATE, message, hint, lock_file(places), None
     if code == "YN0082" or "No candidates found" in text:
         message, hint = (

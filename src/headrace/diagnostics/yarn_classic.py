@@ -108,7 +108,9 @@ def _said(text: str, whole: str, places: Places) -> _Said:
 def _failed(text: str, whole: str, places: Places) -> _Said:
     if re.search(r"\bgit\b", whole) and re.search(r"Command failed|ls-remote|git clone", whole):
         hint = "take a release from the registry, or a repository that can be reached"
-        return FailureReason.GIT_DEPENDENCY_FAILED, text, hint, manifest(places), None
+        cause = re.search(r"^(?:fatal|ERROR|error): .*", whole, re.MULTILINE)
+        message = f"a git dependency can't be fetched: {cause[0] if cause else text}"
+        return FailureReason.GIT_DEPENDENCY_FAILED, message, hint, manifest(places), None
     if (match := _FAILED.search(text)) and "node_modules" in text:
         package = match["path"].rpartition("node_modules/")[2]
         cause = re.search(r"^(?:\w*Error): .*", whole, re.MULTILINE)

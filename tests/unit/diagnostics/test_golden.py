@@ -1,4 +1,4 @@
-"""What `diagnose` reads from outputs of real tools. `tests/golden/record_diagnostics.py` made them."""
+"""What `diagnose` reads from outputs of real tools. `tests/golden/record_*.py` made them."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,16 @@ from headrace.model.plan import PlannedCommand, StepId
 from headrace.model.sandbox import CommandResult
 
 GOLDEN = Path(__file__).parents[2] / "golden/diagnostics"
+#: Logs in which nothing is wrong.
+NONE = GOLDEN.with_name("diagnostics_none")
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())
 
 
-def failure_of(case: str, *, with_sources: bool = True) -> tuple[Failure, list[str], list[str]]:
-    facts = json.loads((GOLDEN / f"{case}.json").read_text())
-    printed = (GOLDEN / f"{case}.txt").read_text().split("\n")
+def failure_of(
+    case: str, *, with_sources: bool = True, directory: Path = GOLDEN
+) -> tuple[Failure, list[str], list[str]]:
+    facts = json.loads((directory / f"{case}.json").read_text())
+    printed = (directory / f"{case}.txt").read_text().split("\n")
     sources = facts["sources"]
     failure = diagnose(
         StepId(facts["step"]),
@@ -52,6 +56,32 @@ def test_the_cause_of_a_real_failure_is_found(case: str) -> None:
     assert "\x1b" not in failure.model_dump_json()
 
 
+@pytest.mark.parametrize("case", sorted(path.stem for path in NONE.glob("*.txt")))
+def test_a_log_in_which_nothing_is_wrong_has_no_diagnostics(case: str) -> None:
+    failure, _, _ = failure_of(case, directory=NONE)
+    assert failure.diagnostics == ()
+
+
+@pytest.mark.parametrize("case", EXPECTED)
+def test_windows_line_ends_and_progress_change_nothing(case: str) -> None:
+    facts = json.loads((GOLDEN / f"{case}.json").read_text())
+    printed = (GOLDEN / f"{case}.txt").read_text().split("\n")
+    read, command = facts["sources"], PlannedCommand(argv=tuple(facts["argv"]))
+    result = CommandResult(exit_code=facts["exit_code"], seconds=1)
+    first, second = (
+        diagnose(
+            StepId(facts["step"]),
+            command,
+            result,
+            [LogLine(seq=n, text=f"{before if text else ''}{text}{after}") for n, text in enumerate(printed)],
+            facts["files"],
+            lambda path: read[path].encode() if path in read else None,
+        )
+        for before, after in (("", ""), ("building 10%\rbuilding 90%\r", "\r"))
+    )
+    assert first == second
+
+
 def test_every_recorded_output_is_expected_to_be_something() -> None:
     assert {path.stem for path in GOLDEN.glob("*.txt")} == EXPECTED.keys()
 
@@ -66,6 +96,6 @@ def test_without_the_sources_only_lines_are_missing() -> None:
 
 
 def test_no_output_names_the_machine_it_was_made_on() -> None:
-    for path in GOLDEN.glob("*.txt"):
+    for path in (*GOLDEN.glob("*.txt"), *NONE.glob("*.txt")):
         assert "/root" not in path.read_text()
         assert "/work" not in path.read_text()
