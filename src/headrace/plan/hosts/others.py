@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from headrace.errors import StepFailed
 from headrace.model.plan import RedirectRule
 from headrace.plan.hosts.base import HostSettings, Said, entries, words
 from headrace.plan.hosts.vercel import parse_json
@@ -12,19 +13,25 @@ from headrace.site.redirects_file import pattern_problem
 _NO_SERVER = "servers can't be deployed yet; it would start one"
 
 
+def _parsed(said: Said, text: str) -> dict[str, Any]:
+    """Empty for a file that its own host could not read either: most projects keep these for something else than builds."""
+    try:
+        if said.source.endswith(".toml"):
+            return parse_toml(said.source, text)
+        return parse_json(said.source, text, comments=True)
+    except StepFailed as broken:
+        said.ignore("the file", broken.failure.message)
+        return {}
+
+
 def read_wrangler(view: ProjectView) -> HostSettings | None:
     """Pages of Cloudflare, and assets of a Worker."""
     name = view.first("wrangler.toml", "wrangler.jsonc", "wrangler.json")
     if name is None:
         return None
     path = joined(view.root, name)
-    text = view.text(name) or ""
-    raw = (
-        parse_toml(path, text)
-        if name.endswith(".toml")
-        else parse_json(f"{path}c" if name.endswith("json") else path, text)
-    )
     said = Said(path)
+    raw = _parsed(said, view.text(name) or "")
     said.text("output", raw.get("pages_build_output_dir"), "pages_build_output_dir")
     assets = raw.get("assets")
     if isinstance(assets, dict):
@@ -55,8 +62,8 @@ def read_firebase(view: ProjectView) -> HostSettings | None:
     if text is None:
         return None
     path = joined(view.root, "firebase.json")
-    raw = parse_json(path, text)
     said = Said(path)
+    raw = _parsed(said, text)
     hosting = raw.get("hosting")
     for other in raw.keys() - {"hosting", "$schema", "emulators"}:
         said.ignore(other, "only hosting has a meaning here")
@@ -122,8 +129,8 @@ def read_railway(view: ProjectView) -> HostSettings | None:
     if name is None:
         return None
     path = joined(view.root, name)
-    raw = view.toml(name) if name.endswith("toml") else parse_json(path, view.text(name) or "")
     said = Said(path)
+    raw = _parsed(said, view.text(name) or "")
     build, deploy = raw.get("build"), raw.get("deploy")
     if isinstance(build, dict):
         said.build(build.get("buildCommand"), "build.buildCommand", view.manifest.scripts if view.manifest else {})
@@ -141,7 +148,8 @@ def read_starters(view: ProjectView) -> list[HostSettings]:
         said.ignore("web" if web else "processes", f"{_NO_SERVER}: {web[1].strip()[:200]}" if web else _NO_SERVER)
         found.append(said.settings())
     if view.has("fly.toml"):
-        said, raw = Said(joined(view.root, "fly.toml")), view.toml("fly.toml")
+        said = Said(joined(view.root, "fly.toml"))
+        raw = _parsed(said, view.text("fly.toml") or "")
         service = raw.get("http_service")
         port = (
             f", which listens on port {service['internal_port']}"

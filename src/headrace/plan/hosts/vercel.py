@@ -62,9 +62,9 @@ def read_vercel(view: ProjectView) -> HostSettings | None:
     return said.settings()
 
 
-def parse_json(path: str, text: str) -> dict[str, Any]:
-    """Raises StepFailed with the line. Comments are allowed where the host allows them: in `.jsonc` files."""
-    if path.endswith("c"):
+def parse_json(path: str, text: str, *, comments: bool = False) -> dict[str, Any]:
+    """Raises StepFailed with the line."""
+    if comments:
         text = without_json_comments(text)
     try:
         raw = json.loads(text or "{}")

@@ -219,3 +219,13 @@ def test_an_install_that_means_the_usual_one_is_not_taken_over() -> None:
         said = Said("x")
         said.install(command, "installCommand")
         assert said.settings().install is None
+
+
+def test_a_broken_file_that_is_there_for_something_else_stops_no_plan() -> None:
+    plan = planned(fly__toml="x =", firebase__json="{", wrangler__jsonc="{")
+    assert [(one.source, one.setting) for one in plan.ignored] == [
+        ("wrangler.jsonc", "the file"),
+        ("firebase.json", "the file"),
+        ("fly.toml", "the file"),
+        ("fly.toml", "the app"),
+    ]
