@@ -1,15 +1,12 @@
 """Angular, also with Ionic and below Nx: its workspace file says what is built, and where to."""
 
-import json
-import re
 from typing import Any, ClassVar, Literal
 
 from headrace.plan.detectors.base import Detected
 from headrace.plan.detectors.row import inside_project
 from headrace.plan.detectors.scripts import chosen_build, chosen_dev
+from headrace.plan.jsonc import read_json
 from headrace.plan.project_view import ProjectView, joined
-
-_COMMENTS = re.compile(r"(?m)^\s*//[^\n]*$|/\*[\s\S]*?\*/")
 
 CACHES = (".angular/cache", ".nx/cache")
 
@@ -54,10 +51,8 @@ class Angular:
 def _target(view: ProjectView, config: str) -> tuple[str, dict[str, Any]]:
     """The name and the build of the project that is built without naming one."""
     try:
-        raw = json.loads(_COMMENTS.sub("", view.text(config) or ""))
+        raw = read_json(view.text(config) or "")
     except (ValueError, RecursionError):
-        return "", {}
-    if not isinstance(raw, dict):
         return "", {}
     projects = raw.get("projects")
     if not isinstance(projects, dict):

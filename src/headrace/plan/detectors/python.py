@@ -87,6 +87,6 @@ def _naming(view: ProjectView, packages: tuple[str, ...]) -> str | None:
     """The first file whose dependencies name one of the packages."""
     names = "|".join(re.escape(name) for name in packages)
     wanted = re.compile(
-        rf"(?im)^[\s\-\"'\[,]*(?:dependencies\s*=\s*\[\s*[\"'])?(?:{names})(?![\w-])(?:\[[\w,\s-]*\])?\s*(?:[=<>!~;@\"',\]]|$)"
+        rf"(?im)^[ \t\-\"'\[,]*(?:dependencies\s*=\s*\[\s*[\"'])?(?:{names})(?![\w-])(?:\[[\w,\s-]*\])?\s*(?:[=<>!~;@\"',\]]|$)"
     )
     return next((file for file in _DEPENDENCIES if (text := view.text(file)) and wanted.search(text[:262_144])), None)

@@ -16,7 +16,8 @@ CONFIG_ENDINGS = ("ts", "js", "mjs", "mts", "cjs", "cts")
 IsStatic = Callable[[ProjectView, str], str | None]
 
 #: More than this is no configuration that people wrote.
-_LARGEST_CONFIG = 1_000_000
+_LARGEST_CONFIG = 262_144
+_LONGEST_SCRIPT = 16_384
 
 #: Looked at for those that have no other usual directories of their own.
 _USUAL = ("dist", "build", "out", "public")
@@ -136,7 +137,7 @@ def _mark(row: Row, view: ProjectView) -> str | None:
 
 
 def _output(row: Row, view: ProjectView, text: str, script: str | None) -> tuple[str, str]:
-    command = view.manifest.scripts.get(script, "") if view.manifest and script else ""
+    command = view.manifest.scripts.get(script, "")[:_LONGEST_SCRIPT] if view.manifest and script else ""
     for patterns, where, words in (
         (row.output_flags, command, "the build script names it"),
         (row.output_settings, text, f"the configuration of {row.title} names it"),
@@ -166,7 +167,8 @@ def inside_project(path: str) -> str:
 
 
 def without_comments(text: str) -> str:
-    return re.sub(r"(?m)(?:^|(?<=\s))//[^\n]*|/\*[\s\S]*?\*/", "", text)
+    # An open comment goes to the end: looked for from each beginning, its end would cost as much as the text is long.
+    return re.sub(r"(?m)(?:^|(?<=[\s(){}\[\],;]))(?://[^\n]*|/\*[\s\S]*?(?:\*/|\Z))", "", text)
 
 
 def says(pattern: str, why: str) -> IsStatic:

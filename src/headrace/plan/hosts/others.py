@@ -106,14 +106,16 @@ def read_render(view: ProjectView) -> HostSettings | None:
     if text is None:
         return None
     said = Said(joined(view.root, "render.yaml"))
-    services = re.split(r"(?m)^\s*-\s+(?=type\s*:)", text[:262_144])
+    services = re.split(r"(?m)^[ \t]*-[ \t]+(?=type\s*:)", text[:262_144])
     sites = [
         service
         for service in services
-        if re.search(r"(?m)^\s*(?:env|runtime)\s*:\s*static\b|staticPublishPath", service)
+        if re.search(r"(?m)^[ \t]*(?:env|runtime)\s*:\s*static\b|staticPublishPath", service)
     ]
     if len(sites) == 1:
-        found = {key: value.strip("\"' ") for key, value in re.findall(r"(?m)^\s*(\w+)\s*:\s*([^#\n]+)", sites[0])}
+        found = {
+            key: value.strip("\"' ") for key, value in re.findall(r"(?m)^[ \t]*(\w+)[ \t]*:[ \t]*([^#\n]+)", sites[0])
+        }
         said.text("output", found.get("staticPublishPath"), "staticPublishPath")
         said.text("root", found.get("rootDir"), "rootDir")
         said.build(found.get("buildCommand"), "buildCommand", view.manifest.scripts if view.manifest else {})

@@ -8,12 +8,14 @@ _NAMED_REST = re.compile(r"(.*/):(\w+)(?:\*|\+|\(\.[*+]\))")
 _REST = re.compile(r"(.*/)\(\.[*+]\)")
 _BUT_SOME = re.compile(r"/\(\(\?!.*\).*\)|/\(\(\?!.*\)\.\*\)\)?|/\[\^\.\]\+|\^?/\(\?!.*")
 
-#: What stands for a whole site in one rule.
-EVERYTHING = ("/*",)
+#: Longer patterns are not written by people.
+_LONGEST = 2000
 
 
 def from_vercel(source: str) -> tuple[str, str | None] | None:
     """Our pattern and the name of what `*` stands for; None when it can't be said with ours."""
+    if len(source) > _LONGEST:
+        return None
     if match := _NAMED_REST.fullmatch(source):
         path, name = f"{match[1]}*", match[2]
     elif match := _REST.fullmatch(source):
@@ -33,5 +35,7 @@ def target_from_vercel(to: str, rest: str | None) -> str | None:
 
 def is_everything(source: str) -> bool:
     """Whether a rule is for every address, or for all but some: what single pages are written with."""
+    if len(source) > _LONGEST:
+        return False
     found = from_vercel(source)
     return (found is not None and found[0] == "/*") or _BUT_SOME.fullmatch(source) is not None

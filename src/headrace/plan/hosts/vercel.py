@@ -7,6 +7,7 @@ from typing import Any
 from headrace.model.plan import RedirectRule
 from headrace.plan.hosts.base import HostSettings, Said, entries, words
 from headrace.plan.hosts.patterns import from_vercel, is_everything, target_from_vercel
+from headrace.plan.jsonc import read_json
 from headrace.plan.project_view import ProjectView, joined
 from headrace.plan.refusal import config_error
 
@@ -64,10 +65,8 @@ def read_vercel(view: ProjectView) -> HostSettings | None:
 
 def parse_json(path: str, text: str, *, comments: bool = False) -> dict[str, Any]:
     """Raises StepFailed with the line."""
-    if comments:
-        text = without_json_comments(text)
     try:
-        raw = json.loads(text or "{}")
+        raw = read_json(text or "{}", comments=comments)
     except json.JSONDecodeError as exc:
         raise config_error(
             f"{path} is not valid JSON: {exc.msg} (line {exc.lineno}, column {exc.colno})",
@@ -76,14 +75,7 @@ def parse_json(path: str, text: str, *, comments: bool = False) -> dict[str, Any
         ) from exc  # fmt: skip
     except RecursionError as exc:
         raise config_error(f"{path} is nested too deeply", hint=f"write a plain {path}", file=path) from exc
-    return raw if isinstance(raw, dict) else {}
-
-
-def without_json_comments(text: str) -> str:
-    """The text with comments and trailing commas as blanks, so that lines and columns stay."""
-    parts = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*[\s\S]*?\*/')
-    blank = parts.sub(lambda part: part[0] if part[0][0] == '"' else re.sub(r"[^\n]", " ", part[0]), text)
-    return re.sub(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])', lambda part: part[1] or " ", blank)
+    return raw
 
 
 def _rules(said: Said, raw: dict[str, Any]) -> None:

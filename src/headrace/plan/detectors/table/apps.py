@@ -5,7 +5,7 @@ from headrace.plan.detectors.row import Row
 _WEBPACK_OUTPUT = (
     r"\bpath\s*:\s*(?:path\.)?(?:resolve|join)\(\s*(?:__dirname|import\.meta\.dirname|process\.cwd\(\))\s*,\s*['\"]([^'\"]+)['\"]\s*\)",
 )
-_PARCEL_OUTPUT = (r"\bparcel build\b[^&|;]*?(?:--dist-dir|--out-dir|-d)[ =]([\w./-]+)",)
+_PARCEL_OUTPUT = (r"\bparcel build\b[^&|;]{0,500}?(?:--dist-dir|--out-dir|-d)[ =]([\w./-]+)",)
 
 #: Before Vite: they may have it beside them.
 APPS = (
@@ -17,7 +17,7 @@ APPS = (
     Row(
         "vue-cli", "Vue CLI", ("@vue/cli-service",), config=("vue.config",), build="vue-cli-service build",
         dev="vue-cli-service serve", spa=True, output_settings=(r"\boutputDir\s*:\s*['\"]([^'\"]+)['\"]",),
-        output_flags=(r"\bvue-cli-service build\b[^&|;]*?--dest[ =]([\w./-]+)",),
+        output_flags=(r"\bvue-cli-service build\b[^&|;]{0,500}?--dest[ =]([\w./-]+)",),
         base_setting=r"\bpublicPath\s*:\s*['\"]([^'\"]+)['\"]", port=8080, ready=r"App running at",
         caches=("node_modules/.cache",), env_prefix=("VUE_APP_",),
     ),
@@ -33,7 +33,7 @@ APPS = (
     Row(
         "stencil", "Stencil", ("@stencil/core",), config=("stencil.config",), build="stencil build",
         dev="stencil build --dev --watch --serve", output="www", output_candidates=("dist",), spa=True, published="src/assets",
-        output_settings=(r"type\s*:\s*['\"]www['\"][^}]*?\bdir\s*:\s*['\"]([^'\"]+)['\"]",), port=3333, caches=(".stencil",),
+        output_settings=(r"type\s*:\s*['\"]www['\"][^}]{0,500}?\bdir\s*:\s*['\"]([^'\"]+)['\"]",), port=3333, caches=(".stencil",),
     ),
     Row("sanity", "Sanity Studio", ("sanity",), config=("sanity.cli",), build="sanity build", dev="sanity dev", spa=True, port=3333,
         published="static", env_prefix=("SANITY_STUDIO_",)),
@@ -51,7 +51,7 @@ APPS = (
 BUNDLERS = (
     Row(
         "rsbuild", "Rsbuild", ("@rsbuild/core",), config=("rsbuild.config",), build="rsbuild build", dev="rsbuild dev", spa=True,
-        output_settings=(r"distPath\s*:\s*\{[^}]*\broot\s*:\s*['\"]([^'\"]+)['\"]",),
+        output_settings=(r"distPath\s*:\s*\{[^}]{0,500}\broot\s*:\s*['\"]([^'\"]+)['\"]",),
         base_setting=r"\bassetPrefix\s*:\s*['\"](/[^'\"]+)['\"]", port=3000, ready=r"Local:\s+http",
         caches=("node_modules/.cache",), env_prefix=("PUBLIC_",),
     ),
@@ -71,7 +71,7 @@ BUNDLERS = (
     Row(
         "webpack", "webpack", ("webpack-cli", "webpack"), config=("webpack.config", "webpack.prod", "config/webpack.prod"),
         build="webpack --mode production", dev="webpack serve", output_settings=_WEBPACK_OUTPUT,
-        output_flags=(r"\bwebpack\b[^&|;]*?(?:--output-path|-o)[ =]([\w./-]+)",),
+        output_flags=(r"\bwebpack\b[^&|;]{0,500}?(?:--output-path|-o)[ =]([\w./-]+)",),
         output_candidates=("build", "public", "out"), spa=True, port=8080, caches=("node_modules/.cache",),
     ),
     Row(

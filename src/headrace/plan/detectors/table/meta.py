@@ -15,7 +15,7 @@ META = (
     Row(
         "next", "Next.js", ("next",), config=("next.config",), build="next build", dev="next dev", output="out",
         output_settings=(r"\bdistDir\s*:\s*['\"](?!\.next['\"])([^'\"]+)['\"]",), output_candidates=("out",),
-        output_flags=(r"\bnext export\b[^&|;]*?(?:-o|--outdir)[ =]([\w./-]+)",),
+        output_flags=(r"\bnext export\b[^&|;]{0,500}?(?:-o|--outdir)[ =]([\w./-]+)",),
         static=any_of(
             says(r"output\s*:\s*['\"]export['\"]", "output is export"),
             runs("next export", "the build script exports pages"),
@@ -100,8 +100,8 @@ META = (
         config=("vite.config", "app.config"), build="vite build", dev="vite dev", output="dist/client",
         output_candidates=(".output/public", "dist"),
         static=any_of(
-            says(r"\bspa\s*:\s*\{[^}]*enabled\s*:\s*true", "its SPA mode is enabled"),
-            says(r"\bprerender\s*:\s*\{[^}]*enabled\s*:\s*true", "prerendering is enabled"),
+            says(r"\bspa\s*:\s*\{[^}]{0,500}enabled\s*:\s*true", "its SPA mode is enabled"),
+            says(r"\bprerender\s*:\s*\{[^}]{0,500}enabled\s*:\s*true", "prerendering is enabled"),
         ),
         as_files="tanstackStart({ spa: { enabled: true } }) in vite.config",
         rules=(RedirectRule(path="/*", to="/_shell.html", status=200),), port=3000, ready=r"VITE v[\d.]+\s+ready",

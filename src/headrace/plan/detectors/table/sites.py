@@ -16,7 +16,7 @@ SITES = (
     Row(
         "docusaurus", "Docusaurus", ("@docusaurus/core",), config=("docusaurus.config",), build="docusaurus build",
         dev="docusaurus start", output="build", published="static", base_setting=r"\bbaseUrl\s*:\s*['\"]([^'\"]+)['\"]",
-        output_flags=(r"\bdocusaurus build\b[^&|;]*?--out-dir[ =]([\w./-]+)",), port=3000,
+        output_flags=(r"\bdocusaurus build\b[^&|;]{0,500}?--out-dir[ =]([\w./-]+)",), port=3000,
         ready=r"Docusaurus website is running at", caches=(".docusaurus", "node_modules/.cache"),
     ),
     Row(
@@ -28,7 +28,7 @@ SITES = (
         config=tuple(f"{name}/.vitepress/config".lstrip("/") for name in _VITEPRESS_DIRS),
         output="docs/.vitepress/dist",
         output_candidates=(".vitepress/dist", *(f"{name}/.vitepress/dist" for name in _VITEPRESS_DIRS if name)),
-        output_flags=(r"\bvitepress build\b[^&|;]*?--outDir[ =]([\w./-]+)",), published="docs/public",
+        output_flags=(r"\bvitepress build\b[^&|;]{0,500}?--outDir[ =]([\w./-]+)",), published="docs/public",
         base_setting=r"\bbase\s*:\s*['\"]([^'\"]+)['\"]", port=5173, ready=r"vitepress v[\d.]+",
         caches=("docs/.vitepress/cache", ".vitepress/cache"), env_prefix=("VITE_",),
     ),
@@ -36,7 +36,7 @@ SITES = (
         "vuepress", "VuePress", ("vuepress",), build="vuepress build", dev="vuepress dev", beside=True,
         config=("docs/.vuepress/config", "src/.vuepress/config", ".vuepress/config"), output="docs/.vuepress/dist",
         output_candidates=("src/.vuepress/dist", ".vuepress/dist", "dist"),
-        output_flags=(r"\bvuepress build\b[^&|;]*?(?:-d|--dest)[ =]([\w./-]+)",),
+        output_flags=(r"\bvuepress build\b[^&|;]{0,500}?(?:-d|--dest)[ =]([\w./-]+)",),
         base_setting=r"\bbase\s*:\s*['\"]([^'\"]+)['\"]", published="docs/.vuepress/public", port=8080,
         caches=("docs/.vuepress/.cache", "node_modules/.cache"),
     ),
@@ -47,14 +47,14 @@ SITES = (
     ),
     Row(
         "slidev", "Slidev", ("@slidev/cli",), build="slidev build", dev="slidev", spa=True, port=3030,
-        output_flags=(r"\bslidev build\b[^&|;]*?(?:-o|--out)[ =]([\w./-]+)",), ready=r"public slide show",
+        output_flags=(r"\bslidev build\b[^&|;]{0,500}?(?:-o|--out)[ =]([\w./-]+)",), ready=r"public slide show",
         caches=("node_modules/.vite",),
     ),
     Row(
         "eleventy", "Eleventy", ("@11ty/eleventy",), config=("eleventy.config", ".eleventy"), build="eleventy",
         dev="eleventy --serve", output="_site", output_candidates=("dist", "public", "build", "_output"),
         output_settings=(r"\boutput\s*:\s*['\"]([^'\"]+)['\"]", r"setOutputDirectory\(\s*['\"]([^'\"]+)['\"]"),
-        output_flags=(r"\beleventy\b[^&|;]*?--output[ =]([\w./-]+)",), port=8080, ready=r"Server at http",
+        output_flags=(r"\beleventy\b[^&|;]{0,500}?--output[ =]([\w./-]+)",), port=8080, ready=r"Server at http",
         caches=(".cache",),
     ),
     Row(
@@ -76,7 +76,7 @@ SITES = (
     Row("honkit", "HonKit", ("honkit",), build="honkit build", dev="honkit serve", output="_book", port=4000),
     Row(
         "antora", "Antora", ("antora", "@antora/cli"), build="antora antora-playbook.yml", output="build/site",
-        config=("antora-playbook.yml",), output_settings=(r"(?m)^\s+dir\s*:\s*([\w./-]+)",),
+        config=("antora-playbook.yml",), output_settings=(r"(?m)^[ \t]+dir\s*:\s*([\w./-]+)",),
     ),
     Row("react-static", "React Static", ("react-static",), build="react-static build", dev="react-static start", port=3000),
     Row("scully", "Scully", ("@scullyio/init",), build="scully", dev="scully serve", output="dist/static", port=1668),
@@ -86,7 +86,7 @@ SITES = (
 WORKSHOPS = (
     Row(
         "storybook", "Storybook", ("storybook",), config=(".storybook/main",), build="storybook build", dev="storybook dev",
-        output="storybook-static", output_flags=(r"\bstorybook build\b[^&|;]*?(?:-o|--output-dir)[ =]([\w./-]+)",),
+        output="storybook-static", output_flags=(r"\bstorybook build\b[^&|;]{0,500}?(?:-o|--output-dir)[ =]([\w./-]+)",),
         beside=True, when=_has_no_build, port=6006, ready=r"Storybook .*(?:started|ready)",
         caches=("node_modules/.cache/storybook",), env_prefix=("STORYBOOK_",),
     ),
