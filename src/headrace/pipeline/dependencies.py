@@ -1,12 +1,17 @@
 """Dependencies: installed once into a layer, then mounted. A hit costs a mount, whatever the number of files."""
 
 import asyncio
+import json
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from headrace.disk import replace_file
 from headrace.errors import NotFound
+from headrace.executor.base import Sandbox
 from headrace.layers.layers import Layer, Layers
+from headrace.layers.merged import complete, visible
 from headrace.layers.trees import ensure_tree
 from headrace.model.digest import digest_of
 from headrace.model.event import CacheDecision
@@ -15,9 +20,11 @@ from headrace.model.project import Project
 from headrace.model.version import Tree
 from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
 from headrace.pipeline.context import Context, Step
+from headrace.pipeline.near_miss import near_layer
 from headrace.pipeline.values import Planned
 from headrace.plan.explain import explain
 from headrace.plan.layer_key import first_difference, layer_key
+from headrace.plan.near_install import near_command
 from headrace.records import results
 from headrace.tree import store_entries
 
@@ -35,15 +42,18 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
             key = _private(ctx, key)
             layer = _pinned(layers, key, pins)
             if layer is None:
-                await _install(ctx, planned, plan.install, key, step)
+                await _install(ctx, planned, plan.install, key, step, None)
             pins.callback(layers.remove, key.digest)
         else:
             # Builds that need the same layer at the same time install it once: the others find it when it is their turn.
             async with layers.turn(key.digest):
                 layer = _pinned(layers, key, pins)
-                await _decide(ctx, key, layer)
+                near = None
+                if layer is None and ctx.executor.isolated and near_command(plan) is not None:
+                    near = await near_layer(ctx, key, scope(ctx.project), pins)
+                await _decide(ctx, key, layer, near)
                 if layer is None:
-                    await _install(ctx, planned, plan.install, key, step)
+                    await _install(ctx, planned, plan.install, key, step, near)
                 else:
                     step.cached, step.summary = True, f"{layer.files} files restored by mount"
         return layer or pins.enter_context(layers.pin(key.digest))
@@ -68,7 +78,7 @@ def scope(project: Project) -> str:
     return f"workspace:{project.workspace}"
 
 
-async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
+async def _decide(ctx: Context, key: CacheKey, layer: Layer | None, near: Layer | None) -> None:
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "dependencies")
     differs = None if layer else first_difference(key, before)
@@ -82,26 +92,42 @@ async def _decide(ctx: Context, key: CacheKey, layer: Layer | None) -> None:
             hit=layer is not None,
             differs=differs,
             explanation=explain(
-                "dependencies", key, hit=layer is not None, differs=differs, seconds_saved=saved, made_by=made_by
+                "dependencies",
+                key,
+                hit=layer is not None,
+                differs=differs,
+                seconds_saved=saved,
+                made_by=made_by,
+                begun_with=near.made_by if near else None,
             ),
+            begun_with=near.key.digest if near else None,
             seconds_saved=saved,
             made_by=made_by,
         )
     )
 
 
-async def _install(ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step) -> None:
+async def _install(
+    ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step, near: Layer | None
+) -> None:
+    """`near` is a layer to begin with."""
     plan = planned.plan
     inputs = await _inputs_only(ctx, planned.tree, install)
-    spec = sandbox_spec(ctx, StepId.DEPENDENCIES, install.command, (inputs,), await tool_mounts(ctx.services, plan.tools))
+    command = (near_command(plan) if near else None) or install.command
+    layers = (near.path, inputs) if near else (inputs,)
+    spec = sandbox_spec(ctx, StepId.DEPENDENCIES, command, layers, await tool_mounts(ctx.services, plan.tools))
     sandbox = await ctx.open_sandbox(spec)
-    result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, install.command, planned)
+    result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, command, planned, stands_for=install.command)
     made = ctx.scratch / "layer"
-    await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
+    if near is None:
+        await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
+    else:
+        await asyncio.to_thread(_collect_over, sandbox, near.path, install.outputs, made)
     layer = await asyncio.to_thread(
         ctx.services.layers.commit, key, made, made_by=ctx.build.id, seconds=result.seconds, scope=scope(ctx.project)
     )
-    step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed"
+    begun = f", begun with those of {near.made_by}" if near else ""
+    step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed{begun}"
 
 
 async def _inputs_only(ctx: Context, tree: Tree, install: Install) -> Path:
@@ -119,3 +145,19 @@ def _collect(take: Callable[[str, Path], bool], outputs: tuple[str, ...], made: 
         if not (made / output).exists():
             (made / output).parent.mkdir(parents=True, exist_ok=True)
             take(output, made / output)
+
+
+def _collect_over(sandbox: Sandbox, base: Path, outputs: tuple[str, ...], made: Path) -> None:
+    seen_at_end = made.with_name("layer.seen")
+    if seen_at_end.exists():
+        seen = frozenset(json.loads(seen_at_end.read_bytes()))
+    else:
+        tree = sandbox.open_tree()
+        try:
+            seen = visible(tree, outputs)
+        finally:
+            os.close(tree)
+        # Moving parts away changes what can be seen: an attempt that takes over must not look again.
+        replace_file(seen_at_end, json.dumps(sorted(seen)).encode(), durable=False)
+    _collect(sandbox.take, outputs, made)
+    complete(made, base, seen, outputs)

@@ -13,6 +13,7 @@ def explain(
     differs: str | None = None,
     seconds_saved: float | None = None,
     made_by: str | None = None,
+    begun_with: str | None = None,
 ) -> str:
     """One line: `Cache hit! …` or `Cache miss for key …: …`."""
     short = short_key(key)
@@ -22,7 +23,8 @@ def explain(
         by = f", made by {made_by}" if made_by else ""
         return f"Cache hit! {thing} of key {short} restored{saved}{by}"
     why = f"{differs} differs from the last build" if differs else "not built with these inputs before"
-    return f"Cache miss for key {short}: {why}"
+    near = f"; beginning with the closest {thing}, made by {begun_with}" if begun_with else ""
+    return f"Cache miss for key {short}: {why}{near}"
 
 
 def short_key(key: CacheKey) -> str:
