@@ -1,6 +1,6 @@
 """Errors as a driver's program reports them, as diagnostics. The program runs beside a tenant's code: nothing is trusted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headrace.diagnostics.ansi import plain
@@ -18,7 +18,7 @@ def outcome_of(tool: str, message: Mapping[str, Any], places: Places) -> Outcome
     """The outcome that an answer of the program means."""
     reported = message.get("errors")
     errors = [one for one in reported if isinstance(one, dict)] if isinstance(reported, list) else []
-    diagnostics = tuple(diagnostic_of(tool, one, places) for one in errors[:_MOST])
+    diagnostics = _by_place([diagnostic_of(tool, one, places) for one in errors[:_MOST]])
     ok = message.get("ok") is True
     return Outcome(
         ok=ok,
@@ -45,6 +45,12 @@ def diagnostic_of(tool: str, error: Mapping[str, Any], places: Places) -> Diagno
         excerpt=_text(error, "frame", 2000),
         hint=_text(error, "hint", 500),
     )
+
+
+def _by_place(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Of one file from its top down: a parser that lost its way reports the end of the file before what it stumbled over."""
+    files = list(dict.fromkeys(one.file for one in diagnostics))
+    return tuple(sorted(diagnostics, key=lambda one: (files.index(one.file), one.line or 0, one.column or 0)))
 
 
 def _sentence(diagnostics: tuple[Diagnostic, ...]) -> str:
