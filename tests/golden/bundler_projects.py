@@ -119,7 +119,7 @@ PROJECTS: dict[str, Files] = {
         "src/theme.scss": "$red: #f00;\np {\n  color: $red;\n}\n", "tsconfig.json": TSCONFIG,
     },
     "webpack4": {
-        "package.json": manifest("webpack --mode production", {"webpack": "^4", "webpack-cli": "^3"}),
+        "package.json": manifest("webpack --mode production", {"webpack": "4.46.0", "webpack-cli": "^3"}),
         "src/index.js": "import { part } from './part'\n\nconsole.log(part(1))\n", "src/part.js": PART,
     },
     "cra": {

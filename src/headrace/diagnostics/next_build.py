@@ -10,9 +10,7 @@ from headrace.diagnostics.places import Places
 from headrace.diagnostics.report import found
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
-_NEXT = re.compile(
-    r"▲ Next\.js|\bnext build\b|Creating an optimized production build|Turbopack build failed|nextjs\.org"
-)
+_NEXT = re.compile(r"▲ Next\.js|\bnext build\b|Turbopack build failed|nextjs\.org")
 _FAILED = re.compile(
     r"^\s*(?:> )?(?:Failed to (?:compile|type check)\.?|Build failed because of webpack errors|(?:Error: )?Turbopack build failed with \d+ errors?:)\s*$"
 )

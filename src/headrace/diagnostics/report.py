@@ -1,5 +1,6 @@
 """From a tool's sentence to its meaning: what bundlers, compilers and frameworks say in much the same words."""
 
+import posixpath
 import re
 
 from headrace.diagnostics.base import Found
@@ -7,6 +8,7 @@ from headrace.diagnostics.environment import missing_variables, variable_hint
 from headrace.diagnostics.imports import unresolved
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
+from headrace.model.sandbox import WORKING_DIRECTORY
 
 _UNRESOLVED = re.compile(
     r"(?:Can't resolve|Could not resolve|Cannot resolve|Could not load|Can't find stylesheet to import|Could not find (?:template|stylesheet|style) file|Can't walk dependency graph: Cannot find module"
@@ -18,6 +20,9 @@ _TYPES = re.compile(r"Could not find a declaration file for module ['\"`](?P<mod
 _EXPORT = re.compile(
     r"is not exported (?:by|from)|does not export ['\"`]|does not provide an export|No matching export|Attempted import error"
     r"|export ['\"`].{1,100}['\"`](?: \(.{1,200}\))? was not found|Export .{1,100} doesn't exist in target|does not contain a default export"
+)
+_NAME = re.compile(
+    r"['\"`](\w+)['\"`] (?:\([^)]{1,100}\) )?(?:is not exported|was not found)|export named ['\"](\w+)|Export (\w+) doesn't|import ['\"](\w+)"
 )
 _SYNTAX = re.compile(
     r"SyntaxError|Syntax Error|[Ee]xpression expected|[Pp]arse (?:failed|error)|Parsing (?:error|.{1,80} failed)|[Pp]arser[Ee]rror|Unexpected (?:token|end|character|identifier|closing|\")"
@@ -36,6 +41,10 @@ _NETWORK_HINT = (
     'a build has no network by default; set network = "internet" below [build] in headrace.toml if it needs one'
 )
 _HEAP = re.compile(r"JavaScript heap out of memory|Allocation failed - ")
+
+
+#: Where an import is looked for that a tool gives no file for.
+_SOURCES = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".vue", ".svelte", ".astro", ".css", ".scss")
 
 
 def found(
@@ -63,6 +72,7 @@ def found(
     return Found(
         reason=reason,
         needle=needle,
+        endings=_SOURCES if needle and file is None else (),
         diagnostic=Diagnostic(
             tool=tool,
             severity="error",
@@ -78,6 +88,13 @@ def found(
     )
 
 
+def _beside(directory: str | None) -> str | None:
+    """webpack says in which directory it looked, and not always for whom: a name in it, to look from."""
+    if not directory or not directory.startswith(WORKING_DIRECTORY):
+        return None
+    return posixpath.normpath(f"{directory.removeprefix(WORKING_DIRECTORY)}/_").lstrip("/")
+
+
 def meaning(
     text: str, file: str | None, places: Places, otherwise: FailureReason = FailureReason.COMMAND_FAILED
 ) -> tuple[FailureReason, str | None, str | None, str | None]:
@@ -87,7 +104,7 @@ def meaning(
         return FailureReason.TYPE_ERROR, hint, match["module"], None
     if match := _UNRESOLVED.search(text):
         importer = file or (places.find(match["importer"]) if match["importer"] else None)
-        reason, hint = unresolved(match["module"], importer, places)
+        reason, hint = unresolved(match["module"], importer or _beside(match["importer"]), places)
         return reason, hint, match["module"], importer
     if names := missing_variables(text):
         return FailureReason.MISSING_ENV, variable_hint(names), names[0], None
@@ -100,7 +117,9 @@ def meaning(
         hint = f"there is no class {name}: correct it, or define it in the theme; @reference is needed in style sheets of their own"
         return FailureReason.CONFIG_ERROR, hint, name, None
     if _EXPORT.search(text):
-        return FailureReason.SYNTAX_ERROR, "import a name that the module exports", None, None
+        name = _NAME.search(text)
+        hint = "import a name that the module exports"
+        return FailureReason.SYNTAX_ERROR, hint, next(filter(None, name.groups()), None) if name else None, None
     if _LOADER.search(text) and (file or "").endswith((".js", ".mjs", ".cjs", ".json", ".css")):
         return FailureReason.SYNTAX_ERROR, None, None, None
     if _LOADER.search(text):

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headrace.diagnostics.base import LogLine
 from headrace.diagnostics.diagnose import diagnose
@@ -62,7 +64,7 @@ def test_a_log_in_which_nothing_is_wrong_has_no_diagnostics(case: str) -> None:
     assert failure.diagnostics == ()
 
 
-@pytest.mark.parametrize("case", EXPECTED)
+@pytest.mark.parametrize("case", list(EXPECTED)[::4])
 def test_windows_line_ends_and_progress_change_nothing(case: str) -> None:
     facts = json.loads((GOLDEN / f"{case}.json").read_text())
     printed = (GOLDEN / f"{case}.txt").read_text().split("\n")
@@ -80,6 +82,30 @@ def test_windows_line_ends_and_progress_change_nothing(case: str) -> None:
         for before, after in (("", ""), ("building 10%\rbuilding 90%\r", "\r"))
     )
     assert first == second
+
+
+@given(
+    cases=st.lists(st.sampled_from(list(EXPECTED)), min_size=1, max_size=4),
+    parts=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12)), min_size=1, max_size=12),
+)
+@settings(max_examples=60, deadline=None)
+def test_pieces_of_logs_in_any_order_are_read_without_an_error(cases: list[str], parts: list[tuple[int, int]]) -> None:
+    files: set[str] = set()
+    printed: list[str] = []
+    for case in cases:
+        files.update(json.loads((GOLDEN / f"{case}.json").read_text())["files"])
+        lines = (GOLDEN / f"{case}.txt").read_text().split("\n")
+        printed += [line for start, length in parts for line in lines[start : start + length]]
+    failure = diagnose(
+        StepId.BUILD,
+        PlannedCommand(argv=("build",)),
+        CommandResult(exit_code=1, seconds=1),
+        [LogLine(seq=number, text=text) for number, text in enumerate(printed)],
+        files,
+        lambda path: b'{"name": 1}\n' if path.endswith("n") else None,
+    )
+    assert all(diagnostic.file is None or diagnostic.file in files for diagnostic in failure.diagnostics)
+    assert len(failure.model_dump_json().encode()) <= LARGEST
 
 
 def test_every_recorded_output_is_expected_to_be_something() -> None:
