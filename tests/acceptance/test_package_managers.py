@@ -1,0 +1,85 @@
+"""One tiny project, installed for real by every package manager."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Server
+
+pytestmark = pytest.mark.sandbox
+
+LOCKS = Path(__file__).parent / "locks"
+#: What the registry has of is-odd: version -> SHA-512, as lock files write it.
+PUBLISHED = {
+    "3.0.1": "sha512-CQpnWPrDwmP1+SMHXZhtLtJv90yiyVfluGsX5iNCVkrhQtU3TQHsUWPG9wkdk9Lgd5yNpAg9jQEo90CBaXgWMA==",
+    "3.0.0": "sha512-204vE5IJ0Cd6pA6x1dMyLooGk6/xeKuq90imFuJN/ndMDBP4Sk9tJpBlTedHPvt6KDbtTDTsjVzzgctFqNV7FQ==",
+}
+
+#: Writes a page that says what is installed: every file with its bytes, but for when it was installed.
+BUILD = """
+const fs = require('fs'), path = require('path'), hash = require('crypto').createHash('sha256');
+const user = require('os').userInfo();
+const skipped = /\\.(modules\\.yaml|pnpm-workspace-state.*)$/;
+for (const name of fs.existsSync('node_modules') ? fs.readdirSync('node_modules', {recursive: true}).sort() : []) {
+  const file = path.join('node_modules', name), about = fs.lstatSync(file);
+  if (skipped.test(name)) continue;
+  hash.update(JSON.stringify([name, about.mode, about.isSymbolicLink() ? fs.readlinkSync(file) : '']));
+  if (about.isFile()) hash.update(fs.readFileSync(file));
+}
+fs.mkdirSync('dist');
+fs.writeFileSync('dist/index.html', `${require('is-odd')(3)} ${user.username} ${user.homedir} ${hash.digest('hex')}`);
+"""
+
+
+def project(lock: str, version: str = "3.0.1", **more: Any) -> dict[str, str]:
+    """The project with this lock file, changed to hold another version of its dependency."""
+    name = "yarn.lock" if lock.startswith("yarn") else lock
+    text = (LOCKS / lock).read_text().replace(PUBLISHED["3.0.1"], PUBLISHED[version]).replace("3.0.1", version)
+    manifest = {
+        "name": "tiny",
+        "private": True,
+        "scripts": {"build": "node build.js"},
+        "dependencies": {"is-odd": version},
+    }
+    return {"package.json": json.dumps({**manifest, **more}), "build.js": BUILD, name: text}
+
+
+def installed(server: "Server", files: dict[str, str], name: str) -> dict[str, Any]:
+    made = server.project(name)
+    server.upload(made["id"], files)
+    build = server.build(made["id"], wait=True)
+    assert build["status"] == "succeeded", build["failure"]
+    return build
+
+
+@pytest.mark.parametrize("lock", ["package-lock.json", "pnpm-lock.yaml", "yarn-1.lock", "yarn-4.lock", "bun.lock"])
+def test_every_package_manager_installs_what_its_lock_file_says(server: "Server", lock: str) -> None:
+    installed(server, project(lock), "tiny")
+    port = httpx2.URL(server.url).port
+    page = httpx2.get(f"{server.url}/", headers={"Host": f"tiny.localhost:{port}"})
+    assert page.text.startswith("true builder /home/builder ")
+
+
+@pytest.mark.parametrize("lock", ["package-lock.json", "pnpm-lock.yaml"])
+def test_an_install_that_begins_with_the_closest_dependencies_ends_as_a_clean_one(server: "Server", lock: str) -> None:
+    first = installed(server, project(lock, "3.0.0"), "tiny")
+    server.upload(first["project_id"], project(lock))
+    near = server.build(first["project_id"], wait=True)
+    decisions = server.http.get(f"/builds/{near['id']}/cache").json()["items"]
+    decision = next(one for one in decisions if one["cache"] == "dependencies")
+    assert decision["begun_with"]
+    assert f"made by {first['id']}" in decision["explanation"]
+    clean = server.build(first["project_id"], wait=True, force=True, no_cache=True)
+    assert near["artifact"] == clean["artifact"] != first["artifact"]
+
+
+def test_a_lock_file_that_does_not_fit_says_so_also_over_earlier_dependencies(server: "Server") -> None:
+    first = installed(server, project("package-lock.json"), "tiny")
+    server.upload(first["project_id"], project("package-lock.json", dependencies={"is-odd": "3.0.0"}))
+    build = server.build(first["project_id"], wait=True)
+    assert build["failure"]["reason"] == "lockfile_out_of_date"
+    assert build["failure"]["command"][:2] == ["npm", "ci"]
