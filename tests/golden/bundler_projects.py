@@ -186,7 +186,7 @@ PROJECTS: dict[str, Files] = {
         "src/app/app.html": "<h1>{{ title() }}</h1>\n<p>{{ count }}</p>\n",
     },
     "gatsby": {
-        "package.json": manifest("gatsby build", {"gatsby": "^5", "react": "^18", "react-dom": "^18"}),
+        "package.json": manifest("gatsby build", {"gatsby": "^5", "react": "^18", "react-dom": "^18"}, trustedDependencies=[]),
         "gatsby-config.js": "module.exports = { siteMetadata: { title: 'app' } }\n",
         "src/pages/index.js": "import * as React from 'react'\nimport { graphql } from 'gatsby'\nimport Title from '../components/title'\n\nconst Page = ({ data }) => <Title text={data.site.siteMetadata.title} />\n\nexport default Page\n\nexport const query = graphql`\n  query {\n    site {\n      siteMetadata {\n        title\n      }\n    }\n  }\n`\n",
         "src/components/title.js": "import * as React from 'react'\n\nexport default function Title({ text }) {\n  return <h1>{text}</h1>\n}\n",

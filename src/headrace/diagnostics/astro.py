@@ -81,7 +81,7 @@ def _built(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
     )
     file, line, column = _place(block, places)
     code = head["code"]
-    message = head["text"]
+    message = head["text"].lstrip(": ")
     if _GENERAL.match(message):
         below = [row.text.strip() for row in block[:4] if row.text.strip() and not _LABEL.match(row.text)]
         message = below[0] if below else message

@@ -27,6 +27,14 @@ _TOO_OLD = re.compile(
 _HINT = 'set "engines": {{"node": "{0}"}} in package.json, or node below [build] in headrace.toml'
 
 
+def node_hint(wanted: str) -> str:
+    """How to get a version of Node that `wanted` names: the `engines` of a package as JSON."""
+    match = re.search(r'"node": ?"([^"]+)"', wanted)
+    if match:
+        return _HINT.format(match[1])
+    return 'choose the version with "engines" in package.json or node below [build] in headrace.toml'
+
+
 class NodeVersion:
     tool: ClassVar[str] = "node"
 

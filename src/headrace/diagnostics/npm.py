@@ -7,6 +7,7 @@ from typing import ClassVar
 from headrace.diagnostics.base import Found, LogLine
 from headrace.diagnostics.manifest_lines import lock_file, manifest, project_file
 from headrace.diagnostics.network import network_failure
+from headrace.diagnostics.node_version import node_hint
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
 from headrace.model.sandbox import WORKING_DIRECTORY
@@ -139,7 +140,7 @@ def _engine(texts: list[str], places: Places) -> _Said:
     wanted, actual = re.search(r"Required: (.*)", joined), re.search(r"Actual:\s+(.*)", joined)
     package = re.search(r"version of node/npm: (\S+)", joined)
     message = f"{package[1] if package else 'a package'} asks for {wanted[1] if wanted else 'another Node'}; {actual[1] if actual else ''} is used"
-    hint = 'choose the version with "engines" in package.json or node below [build] in headrace.toml'
+    hint = node_hint(wanted[1] if wanted else "")
     return FailureReason.WRONG_NODE_VERSION, message, hint, manifest(places)
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from headrace.diagnostics.base import Found, LogLine
 from headrace.diagnostics.manifest_lines import lock_file, manifest
 from headrace.diagnostics.network import network_failure
+from headrace.diagnostics.node_version import node_hint
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
@@ -161,6 +162,8 @@ def _found(code: str | None, own: list[str], places: Places, seq: int) -> Found:
         line, column = int(place[1] or place[3]), int(place[2] or place[4])
         if file is None:
             reason, hint, file = FailureReason.CONFIG_ERROR, "correct the JSON", manifest(places)
+    elif reason is FailureReason.WRONG_NODE_VERSION:
+        hint, file = node_hint(text), manifest(places)
     elif reason not in (FailureReason.COMMAND_FAILED, FailureReason.DISK_FULL):
         file = file or manifest(places)
     return Found(
