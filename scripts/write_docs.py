@@ -191,8 +191,8 @@ Recognised and explained, because no registry of tool chains has them: {generato
 
 ## What was built
 
-Projects as their creators make them, or as their documentation begins, built with no configuration in the real sandbox. Install and
-build are seconds on a machine with two cores, with package caches cold.
+Templates of `create-*` packages, and projects written by hand like them, built with no configuration of Headrace in the real sandbox,
+without lock files. Install and build were measured once each, on a machine with two cores that also did other things.
 
 | Project | Made from | Framework | Version | Node | Install | Build | Files | Result |
 |---|---|---|---|---|---|---|---|---|
