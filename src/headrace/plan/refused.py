@@ -18,10 +18,11 @@ def why_refused(wanted: Wanted, parts: Parts | None) -> Refused | None:
         shown = "see its preview, which runs its development server" if parts and parts.dev else ""
         below = projects_below(wanted.view) if wanted.view.manifest is None else []
         other = f'there is a project in {", ".join(below)}: write root = "{below[0]}" in headrace.toml' if below else ""
+        what = "project" if found.framework == "dev-script" else f"{found.framework} project"
         change = f"to deploy it as files, set {found.as_files}" if found.as_files else ""
         return Refused(
             reason=FailureReason.UNSUPPORTED,
-            message=f"this {found.framework} project needs a server to answer, and only files can be deployed yet",
+            message=f"this {what} needs a server to answer, and only files can be deployed yet",
             hint="; or ".join(part for part in (other, change, shown) if part)
             or 'to deploy files, write [build] command = "…" and output = "…" in headrace.toml',
         )
