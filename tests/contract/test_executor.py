@@ -65,6 +65,18 @@ async def test_nothing_of_the_services_environment_arrives(lab: "Lab", monkeypat
     assert "canary-8d1f" not in lab.text()
 
 
+async def test_no_directory_above_those_of_a_command_is_a_strangers(lab: "Lab") -> None:
+    """Tools that keep programs in a cache refuse one that a third user could exchange, and root in another id is one."""
+    sandbox = await lab.open()
+    command = lab.python(
+        "import os\nfor path in ('/', '/tmp', '.', os.environ['HOME'], os.environ['HOME'] + '/..'):\n"
+        "    print(os.stat(path).st_uid in (0, os.getuid()))",
+        lambda _, __: Act(stdout=b"True\n" * 5),
+    )
+    await sandbox.run(command, lab.log)
+    assert lab.text() == "\n".join(["True"] * 5)
+
+
 async def test_a_command_runs_in_its_directory_over_all_layers_the_topmost_first(lab: "Lab") -> None:
     bottom = lab.layer("bottom", web__both="bottom", web__low="low")
     top = lab.layer("top", web__both="top", web__high="high")
