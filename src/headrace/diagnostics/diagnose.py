@@ -73,6 +73,9 @@ _USUAL_HINT = {
     FailureReason.TYPE_ERROR: "correct the types there; the project's own type check shows the same errors",
     FailureReason.SYNTAX_ERROR: "correct the file there; the build can't read it",
     FailureReason.CONFIG_ERROR: "correct the configuration there",
+    FailureReason.PRERENDER_FAILED: "correct what the page throws while its HTML is made",
+    FailureReason.LINT_ERROR: "correct it, or set the rule to a warning",
+    FailureReason.VERSION_NOT_FOUND: "ask for a version that was published",
 }
 
 

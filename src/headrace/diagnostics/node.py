@@ -65,6 +65,8 @@ def _found(lines: Sequence[LogLine], at: int, places: Places) -> Found:
         hint = (
             'a build has no network by default; set network = "internet" below [build] in headrace.toml if it needs one'
         )
+    elif code == "ENOENT":
+        hint = "the file is not there: is it committed, written in the same letters, and made by an earlier command?"
     elif code == "ENOSPC":
         reason, hint = FailureReason.DISK_FULL, "the sandbox's disk is full: raise its limit"
     elif match["class"] != "Error":
