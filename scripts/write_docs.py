@@ -243,7 +243,7 @@ def breakages() -> str:
     for case, found in sorted(expected.items()):
         place = ":".join(str(part) for part in (found["file"], found["line"], found["column"]) if part is not None)
         message = found["message"][:80].replace("|", "\\|").replace("\n", " ").replace("`", "'").replace("<", "&lt;")
-        shown = f"`{place}`" if place else ""
+        shown = place.replace("_", "\\_")
         rows.append(f"| {case} | {found['tool']} | `{found['reason']}` | {shown} | {message} |")
     placed = sum(found["file"] is not None for found in expected.values())
     lines = sum(found["line"] is not None for found in expected.values())
