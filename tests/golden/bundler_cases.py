@@ -16,18 +16,23 @@ NO_SUCH = "@headrace-tests/no-such-package"
 
 def _broken_package(root: Path) -> None:
     """A dependency whose install script fails. A directory of the project, as no published package is that reliable."""
-    write("broken/package.json", '{"name": "broken", "version": "1.0.0", "scripts": {"postinstall": "node setup.js"}}\n')(root)
+    write(
+        "broken/package.json", '{"name": "broken", "version": "1.0.0", "scripts": {"postinstall": "node setup.js"}}\n'
+    )(root)
     write("broken/setup.js", "throw new Error('no compiler')\n")(root)
     dependency("broken", "file:./broken")(root)
     data = json.loads((root / "package.json").read_text())
-    (root / "package.json").write_text(json.dumps({**data, "trustedDependencies": ["broken"], "dependenciesMeta": {"broken": {"built": True}}}, indent=2) + "\n")
+    (root / "package.json").write_text(
+        json.dumps(
+            {**data, "trustedDependencies": ["broken"], "dependenciesMeta": {"broken": {"built": True}}}, indent=2
+        )
+        + "\n"
+    )
 
 
 def _engine(root: Path) -> None:
     data = json.loads((root / "package.json").read_text())
     (root / "package.json").write_text(json.dumps({**data, "engines": {"node": ">=99"}}, indent=2) + "\n")
-
-
 
 
 CASES: dict[str, Case] = {

@@ -7,7 +7,13 @@ Files = dict[str, str]
 
 
 def manifest(build: str, dependencies: dict[str, str], **more: Any) -> str:
-    data = {"name": "app", "version": "1.0.0", "private": True, "scripts": {"build": build}, "dependencies": dependencies}
+    data = {
+        "name": "app",
+        "version": "1.0.0",
+        "private": True,
+        "scripts": {"build": build},
+        "dependencies": dependencies,
+    }
     return json.dumps({**data, **more}, indent=2) + "\n"
 
 
@@ -34,7 +40,21 @@ module.exports = {
   },
 }
 """
-TSCONFIG = json.dumps({"compilerOptions": {"strict": True, "module": "esnext", "moduleResolution": "bundler", "target": "es2022", "types": []}}, indent=2) + "\n"
+TSCONFIG = (
+    json.dumps(
+        {
+            "compilerOptions": {
+                "strict": True,
+                "module": "esnext",
+                "moduleResolution": "bundler",
+                "target": "es2022",
+                "types": [],
+            }
+        },
+        indent=2,
+    )
+    + "\n"
+)
 
 NEXT_PAGE = """\
 import { Title } from '../components/Title'

@@ -28,7 +28,10 @@ TOOLS = {
 }
 SHIMS = {"npm": "bin/npm-cli.js", "yarn1": "bin/yarn.js", "yarn4": "bin/yarn.js"}
 #: Yarn has a registry of its own by default, which is the same one.
-REGISTRY = {"npm_config_registry": "https://registry.npmjs.org/", "YARN_NPM_REGISTRY_SERVER": "https://registry.npmjs.org"}
+REGISTRY = {
+    "npm_config_registry": "https://registry.npmjs.org/",
+    "YARN_NPM_REGISTRY_SERVER": "https://registry.npmjs.org",
+}
 MADE = {
     "node_modules",
     "dist",
