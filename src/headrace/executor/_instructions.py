@@ -119,7 +119,8 @@ def write_aside(path: Path, data: bytes) -> None:
 
 def ask_to_kill(directory: Path, reason: str) -> None:
     """The first reason stays. Nothing happens when the command has ended."""
-    with suppress(FileExistsError):
+    # Not there: somebody else has closed the sandbox meanwhile.
+    with suppress(FileExistsError, FileNotFoundError):
         descriptor = os.open(directory / "kill", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         os.write(descriptor, reason.encode())
         os.close(descriptor)
