@@ -186,6 +186,9 @@ class Session:
         await self.keep()
         if self._page.upstream is not None:
             self._show(CurrentPage())
+        elif self._page.kept:
+            # It is on disk now, and a sleeping preview costs no memory.
+            self._show(CurrentPage(self._page.version, self._page.manifest, kept=True))
         self._status = PreviewStatus.ASLEEP
         self._facts.say(PreviewAsleep.model_validate({"project_id": self.project.id, "why": why, "message": message}))
         self._notify()
