@@ -13,7 +13,6 @@ from headrace.model.value import Value
 class KeptPage(Value):
     version: str
     manifest: Digest
-    driver: str
 
 
 class KeptPages:

@@ -19,10 +19,6 @@ class Blobs:
         self._held: dict[Digest, bytes] = {}
         self._holders: Counter[Digest] = Counter()
 
-    @property
-    def held_bytes(self) -> int:
-        return sum(map(len, self._held.values()))
-
     def hold(self, blobs: Iterable[tuple[Digest, bytes]]) -> None:
         """Keep blobs until they were released as often as they were held."""
         for digest, data in blobs:

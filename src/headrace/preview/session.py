@@ -79,7 +79,10 @@ class Session:
         self._page = CurrentPage.of_kept(kept.find(project.id))
         self._work: asyncio.Task[None] | None = None
         self._begun: Begun | None = None
+        #: The next one is made by a new builder: what the one that runs was started with holds no more.
+        self._anew = False
         self._keeping: asyncio.TimerHandle | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._changed = asyncio.Event()
 
@@ -92,7 +95,6 @@ class Session:
         return self._work is not None
 
     def state(self, memory: int | None = None) -> PreviewState:
-        label = f"{self.project.slug}.preview"
         return PreviewState(
             project_id=self.project.id,
             status=self._status,
@@ -101,7 +103,7 @@ class Session:
             why=self._choice.why if self._choice else "",
             version=self._head.id if self._head else None,
             served_version=self._page.version,
-            url=self._services.public.site(label),
+            url=self._url(),
             diagnostics=self._outcome.diagnostics,
             message=self._outcome.message,
             seconds=self._seconds,
@@ -176,6 +178,7 @@ class Session:
             work, self._work = self._work, None
             work.cancel()
             await asyncio.wait({work})
+        self._anew = False
         if self._begun is not None:
             begun, self._begun = self._begun, None
             begun.task.cancel()
@@ -205,9 +208,7 @@ class Session:
             return
         try:
             await self._blobs.keep(page.digests)
-            kept = KeptPage(
-                version=page.version, manifest=page.manifest, driver=self._choice.name if self._choice else ""
-            )
+            kept = KeptPage(version=page.version, manifest=page.manifest)
             await asyncio.to_thread(self._kept.keep, self.project.id, kept)
             page.kept = True
         except (HeadraceError, OSError):
@@ -215,32 +216,32 @@ class Session:
 
     def restart(self) -> None:
         """The project's settings changed: what runs is replaced by what they ask for."""
-        if self.warm is not None:
-            self._settled = ""
-            self._go(anew=True)
+        if self.awake:
+            self._anew = True
+            self._go()
 
     # Bringing versions to the page.
 
-    def _go(self, *, anew: bool = False) -> None:
-        if self._work is None and self._head is not None and (anew or self._wanted()):
-            self._work = asyncio.create_task(self._bring_all(anew=anew), name=f"preview {self.project.id}")
+    def _go(self) -> None:
+        if self._work is None and self._head is not None and self._wanted():
+            self._work = asyncio.create_task(self._bring_all(), name=f"preview {self.project.id}")
 
     def _wanted(self) -> bool:
         """Whether there is something to do: a version that was not tried, a sleeper, or no builder where one belongs."""
         assert self._head is not None  # noqa: S101 - checked by the caller
-        if self._head.id > self._settled or self._status is PreviewStatus.ASLEEP:
+        if self._anew or self._head.id > self._settled or self._status is PreviewStatus.ASLEEP:
             return True
         needs_builder = self._choice is None or self._choice.driver is not None
         return needs_builder and (self.warm is None or self.warm.ended)
 
-    async def _bring_all(self, *, anew: bool) -> None:
+    async def _bring_all(self) -> None:
         me = asyncio.current_task()
         try:
-            while anew or self._wanted():
+            while self._wanted():
                 assert self._head is not None  # noqa: S101 - there is work
+                anew, self._anew = self._anew, False
                 await self._bring(self._head, None if anew else self.warm)
-                anew = False
-                if time.monotonic() < self._not_before and self._head.id <= self._settled:
+                if not self._anew and time.monotonic() < self._not_before and self._head.id <= self._settled:
                     break
         finally:
             if self._work is me:
@@ -296,21 +297,13 @@ class Session:
         self._settled = max(self._settled, version.id)
         self._outcome = outcome
         self._seconds = round(seconds, 4)
-        project_id = self.project.id
         if outcome.ok and made is not None:
             self._show(self._page_for(version, made))
-            url = self._services.public.site(f"{self.project.slug}.preview")
-            self._facts.say(PreviewReady(project_id=project_id, version_id=version.id, seconds=self._seconds, url=url))
-        else:
             self._facts.say(
-                PreviewFailed(
-                    project_id=project_id,
-                    version_id=version.id,
-                    message=outcome.message or _first(outcome.diagnostics),
-                    seconds=self._seconds,
-                    diagnostics=outcome.diagnostics,
-                )
+                PreviewReady(project_id=self.project.id, version_id=version.id, seconds=self._seconds, url=self._url())
             )
+        else:
+            self._say_failed(version, outcome, self._seconds)
         newer = self._head is not None and self._head.id > self._settled
         settled = PreviewStatus.READY if outcome.ok else PreviewStatus.ERROR
         self._status = PreviewStatus.BUILDING if newer else settled
@@ -354,16 +347,22 @@ class Session:
         self._outcome = outcome
         self._status = PreviewStatus.READY if outcome.ok else PreviewStatus.ERROR
         if not outcome.ok:
-            self._facts.say(
-                PreviewFailed(
-                    project_id=self.project.id,
-                    version_id=self._head.id,
-                    message=outcome.message or _first(outcome.diagnostics),
-                    seconds=0,
-                    diagnostics=outcome.diagnostics,
-                )
-            )
+            self._say_failed(self._head, outcome, 0)
         self._notify()
+
+    def _say_failed(self, version: Version, outcome: Outcome, seconds: float) -> None:
+        self._facts.say(
+            PreviewFailed(
+                project_id=self.project.id,
+                version_id=version.id,
+                message=outcome.message or _first(outcome.diagnostics),
+                seconds=seconds,
+                diagnostics=outcome.diagnostics,
+            )
+        )
+
+    def _url(self) -> str | None:
+        return self._services.public.site(f"{self.project.slug}.preview")
 
     async def _source_map(self, path: str) -> bytes | None:
         """Of a file of the page: as the build wrote it, or made by the builder, while there is one."""
@@ -373,9 +372,8 @@ class Session:
         return await self.warm.source_map(path)
 
     def _watch(self, warm: Warm) -> None:
-        task = asyncio.create_task(self._until_ended(warm))
-        _background.add(task)
-        task.add_done_callback(_background.discard)
+        # Kept, so that nobody collects it while it waits.
+        self._watching = asyncio.create_task(self._until_ended(warm))
 
     async def _until_ended(self, warm: Warm) -> None:
         message = await warm.until_ended()
@@ -387,9 +385,6 @@ class Session:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-_background: set[asyncio.Task[None]] = set()
 
 
 def _first(diagnostics: tuple[Diagnostic, ...]) -> str:

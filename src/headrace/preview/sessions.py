@@ -62,7 +62,7 @@ class Previews:
         self._kept = KeptPages(services.settings.data_dir / "previews")
         self._sessions: dict[str, Session] = {}
         self._addresses: dict[str, tuple[float, Project | None]] = {}
-        self._starting = asyncio.Semaphore(max(1, os.cpu_count() or 1))
+        self._following: set[asyncio.Task[None]] = set()
 
     async def show(self, project: Project, version: Version) -> None:
         """A new version exists: bring it to the page. Returns at once."""
@@ -150,7 +150,9 @@ class Previews:
     def heard(self, event: Event) -> None:
         """A build that made a version of its own: who looks at the preview wants to see it too."""
         if isinstance(event, BuildCompleted) and event.version_id is not None:
-            asyncio.get_running_loop().create_task(self._follow(event.version_id))
+            task = asyncio.get_running_loop().create_task(self._follow(event.version_id))
+            self._following.add(task)
+            task.add_done_callback(self._following.discard)
 
     async def keep_house(self) -> None:
         """Put previews to sleep that are idle, or that memory is needed from, until cancelled."""

@@ -94,6 +94,13 @@ def test_a_build_beside_the_server_does_not_take_its_previews_for_left_overs(
     assert len(vite.events("preview.started")) == 1
 
 
+def test_another_mode_counts_also_when_it_is_set_while_a_page_is_made(vite: Preview) -> None:
+    vite.send({PAGE: edited("on its way")}, wait=False)
+    vite.set(mode="dev")
+    wait_until(lambda: vite.state()["mode"] == "dev" and vite.state()["status"] == "ready", 60)
+    assert "/@vite/client" in vite.get("/", Accept="text/html").text
+
+
 def test_a_deleted_project_leaves_nothing(vite: Preview, server: Server, data_dir: Path) -> None:
     assert server.http.delete(f"/projects/{vite.id}").status_code == 204
     assert left_in(data_dir) == []
