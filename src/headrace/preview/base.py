@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 from headrace.model.diagnostic import Diagnostic, LogLine
-from headrace.model.limits import Limits
 from headrace.model.plan import BuildPlan
 from headrace.model.preview import PreviewMode
 from headrace.plan.project_files import ProjectFiles
+
+#: Drivers' programs, and where every preview's sandbox has them, read-only.
+PROGRAM = Path(__file__).with_name("program")
+MOUNTED = "/opt/headrace/preview"
 
 
 class Change(NamedTuple):
@@ -49,8 +52,6 @@ class Setup:
     #: Relative to the version's root.
     directory: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
-    #: A directory of Headrace that is mounted read-only at `/opt/headrace/preview`; None when the driver needs none.
-    program: Path | None = None
     #: TCP ports on the sandbox's loopback: where the page is served (dev), and where the driver's program takes orders.
     page_port: int | None = None
     control_port: int | None = None
@@ -62,7 +63,6 @@ class Setup:
     host: str | None = None
     #: The version's files, so that a builder's diagnostics name only what is there.
     paths: Collection[str] = ()
-    limits: Limits = field(default_factory=Limits)
 
 
 class Link(Protocol):

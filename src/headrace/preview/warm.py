@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
-from headrace import preview
 from headrace.errors import ExecutorUnavailable
 from headrace.executor.base import Sandbox
 from headrace.layers.layers import Layer
@@ -35,17 +33,13 @@ from headrace.pipeline.context import preview_sandboxes
 from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
 from headrace.plan.project_files import DirectoryFiles
-from headrace.preview.base import Builder, Driver, Outcome, Setup
+from headrace.preview.base import MOUNTED, PROGRAM, Builder, Driver, Outcome, Setup
 from headrace.preview.choice import Choice
 from headrace.preview.difference import Difference
 from headrace.preview.earlier_life import EarlierLife
 from headrace.preview.output import OutputReader, Shown
 from headrace.preview.printed import PrintedLines
 from headrace.preview.visit import Upstream
-
-#: Where drivers' programs are in every preview's sandbox.
-PROGRAM = "/opt/headrace/preview"
-_PROGRAM_SOURCE = Path(preview.__file__).with_name("program")
 
 #: A preview runs until it is put to sleep. Long enough never to be met, short enough for every clock.
 _NO_LIMIT_SECONDS = 10 * 365 * 86400.0
@@ -119,7 +113,7 @@ class Warm:
             id=self._name,
             project_id=self._project.id,
             layers=(*earlier, *below) if layer else below,
-            mounts=(*mounts, SandboxMount(source=_PROGRAM_SOURCE, target=PROGRAM)),
+            mounts=(*mounts, SandboxMount(source=PROGRAM, target=MOUNTED)),
             limits=self._limits,
         )
         self._sandbox = await services.executor_for(None).open(spec)

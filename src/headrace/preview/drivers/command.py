@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from headrace.model.plan import BuildPlan
+from headrace.model.plan import BuildPlan, PlannedCommand
 from headrace.model.preview import PreviewMode
 from headrace.plan.project_files import ProjectFiles
 from headrace.plan.project_view import joined
@@ -63,22 +63,27 @@ class CommandDriver:
 
     def setup(self, plan: BuildPlan, files: ProjectFiles, mode: PreviewMode, port: FreePort) -> Setup:  # noqa: ARG002
         assert plan.dev is not None  # noqa: S101 - `fits` was asked
-        page = port()
-        return Setup(
-            argv=with_port(plan.dev.argv, page),
-            directory=plan.dev.directory,
-            env={**plan.dev.env, **environment(page)},
-            page_port=page,
-            keep=tuple(dict.fromkeys((*(joined(plan.root, cache) for cache in _CACHES), *plan.caches))),
-            host=f"localhost:{page}",
-            paths=files.paths(),
-        )
+        own = (joined(plan.root, cache) for cache in _CACHES)
+        return served(plan.dev, files, port(), keep=tuple(dict.fromkeys((*own, *plan.caches))))
 
     def attach(self, setup: Setup, plan: BuildPlan, link: Link) -> Builder:
         return ServedBuilder(setup, link, f"the dev script ({plan.framework})")
 
     def restarts(self, plan: BuildPlan, change: Change) -> bool:  # noqa: ARG002
         return any(_READ_ONCE.fullmatch(posixpath.basename(path)) for path in (*change.written, *change.removed))
+
+
+def served(dev: PlannedCommand, files: ProjectFiles, page: int, *, keep: tuple[str, ...]) -> Setup:
+    """A command for development that serves its page on the port `page`."""
+    return Setup(
+        argv=with_port(dev.argv, page),
+        directory=dev.directory,
+        env={**dev.env, **environment(page)},
+        page_port=page,
+        keep=keep,
+        host=f"localhost:{page}",
+        paths=files.paths(),
+    )
 
 
 def environment(port: int) -> dict[str, str]:

@@ -11,7 +11,7 @@ from headrace.preview.base import Builder, Change, FreePort, Link, Setup
 from headrace.preview.drivers._next_log import NextLog
 from headrace.preview.drivers._scripts import calls
 from headrace.preview.drivers._served import ServedBuilder
-from headrace.preview.drivers.command import CommandDriver, environment, with_port
+from headrace.preview.drivers.command import CommandDriver, served
 
 #: Next takes up changes of these by itself, by starting anew within its process or by reading them again.
 _TAKES_UP = ("tsconfig", ".env", "next.config")
@@ -33,16 +33,8 @@ class NextDriver:
 
     def setup(self, plan: BuildPlan, files: ProjectFiles, mode: PreviewMode, port: FreePort) -> Setup:  # noqa: ARG002
         assert plan.dev is not None  # noqa: S101 - `fits` was asked
-        page = port()
-        return Setup(
-            argv=with_port(plan.dev.argv, page),
-            directory=plan.dev.directory,
-            env={**plan.dev.env, **environment(page)},
-            page_port=page,
-            keep=(joined(plan.root, ".next/dev/cache"), joined(plan.root, ".next/cache")),
-            host=f"localhost:{page}",
-            paths=files.paths(),
-        )
+        caches = (joined(plan.root, ".next/dev/cache"), joined(plan.root, ".next/cache"))
+        return served(plan.dev, files, port(), keep=caches)
 
     def attach(self, setup: Setup, plan: BuildPlan, link: Link) -> Builder:  # noqa: ARG002
         return NextBuilder(setup, link, "next dev")

@@ -4,7 +4,6 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from headrace.diagnostics.places import Places
@@ -12,13 +11,10 @@ from headrace.model.plan import BuildPlan
 from headrace.model.preview import PreviewMode
 from headrace.plan.project_files import ProjectFiles
 from headrace.plan.project_view import joined
-from headrace.preview.base import Builder, Change, FreePort, Link, Outcome, Setup
+from headrace.preview.base import MOUNTED, Builder, Change, FreePort, Link, Outcome, Setup
 from headrace.preview.drivers._control import Control, Lost
 from headrace.preview.drivers._reported import outcome_of
 from headrace.preview.drivers._scripts import Call, calls, flags, is_check, script
-
-PROGRAM = Path(__file__).parents[1] / "program"
-MOUNTED = "/opt/headrace/preview"
 
 #: Frameworks whose whole development server is a plugin in Vite's configuration.
 _BY_CONFIGURATION = frozenset({"vite", "sveltekit", "react-router", "remix", "tanstack-start", "solidstart", "qwik"})
@@ -80,7 +76,6 @@ class ViteDriver:
             argv=("node", f"{MOUNTED}/vite.mjs", json.dumps(settings)),
             directory=plan.root,
             env={**planned, **env},
-            program=PROGRAM,
             page_port=page,
             control_port=control,
             output=None if dev else plan.output,

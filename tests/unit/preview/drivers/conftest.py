@@ -21,8 +21,7 @@ from headrace.model.project import ProjectSettings
 from headrace.plan.limits import PlanLimits
 from headrace.plan.planner import make_plan
 from headrace.plan.project_files import DirectoryFiles
-from headrace.preview.base import Builder, Change, Driver, Outcome, Setup
-from headrace.preview.drivers.vite import MOUNTED, PROGRAM
+from headrace.preview.base import MOUNTED, PROGRAM, Builder, Change, Driver, Outcome, Setup
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 #: Projects that can't be deployed yet, so they are no examples.
