@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from headrace.api.endings import Endings
 from headrace.api.streams import Streams
@@ -15,6 +15,8 @@ from headrace.pipeline.services import Services
 from headrace.preview.sessions import Previews
 from headrace.records import builds, projects, versions
 from headrace.sync.recent import RecentTrees
+from headrace.tree import load_tree
+from headrace.treediff import ChangeSet, compare_trees
 
 #: The one workspace there is so far.
 WORKSPACE = "default"
@@ -51,6 +53,10 @@ def _own_workspace(workspace: Annotated[str, Path(json_schema_extra={"enum": [WO
     return workspace
 
 
+_PLACE = "Begin behind the event with this `seq`."
+#: Where a stream of events begins; `streams.cursor` reads them.
+Place = Annotated[str | None, Query(max_length=20, description=_PLACE)]
+PlaceHeader = Annotated[str | None, Header(alias="Last-Event-ID", description=f"{_PLACE} Wins over the parameters.")]
 Wired = Annotated[Services, Depends(_services)]
 Waiting = Annotated[Endings, Depends(_endings)]
 Streaming = Annotated[Streams, Depends(_streams)]
@@ -78,6 +84,16 @@ async def find_version(services: Services, version_id: str) -> Version:
     async with services.db.read() as c:
         version = await versions.get(c, version_id, workspace=WORKSPACE) if is_id(version_id) else None
     return found(version, version_id[:80])
+
+
+async def compared(services: Services, version: Version, against: str | None) -> tuple[Version | None, ChangeSet]:
+    """What leads to a version from `against`, another one of its project, or from its parent; and which that is."""
+    other = None
+    if (base := against or version.parent) is not None:
+        other = await find_version(services, base)
+        found(other if other.project_id == version.project_id else None, base)
+    before = await load_tree(services.store, other.tree) if other else None
+    return other, compare_trees(before, await load_tree(services.store, version.tree))
 
 
 def _unknown(name: str) -> NotFound:

@@ -6,13 +6,11 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from headrace.api.answers import answer, resource, unchanged
-from headrace.api.context import Recent, Wired, find_project, find_version
+from headrace.api.context import Recent, Wired, compared, find_project, find_version
 from headrace.api.router import router_of
 from headrace.api.views import ChangesView, FileDiffView, FilesView, FileView
-from headrace.errors import found
 from headrace.records import versions
-from headrace.tree import load_tree
-from headrace.treediff import FileDiff, compare_trees, diff_files
+from headrace.treediff import FileDiff, diff_files
 
 router = router_of("versions")
 
@@ -45,12 +43,7 @@ async def get_changes(
 ) -> Response:
     """What a version changed, file by file: digests before and after, and the lines that differ."""
     version = await find_version(services, version_id)
-    other = None
-    if (base := against or version.parent) is not None:
-        other = await find_version(services, base)
-        found(other if other.project_id == version.project_id else None, base)
-    before = await load_tree(services.store, other.tree) if other else None
-    changes = compare_trees(before, await load_tree(services.store, version.tree))
+    other, changes = await compared(services, version, against)
     code_diff = {diff.change.path: _shown(diff) async for diff in diff_files(changes, services.store.read)}
     return resource(request, ChangesView(version=version.id, against=other.id if other else None, code_diff=code_diff))
 

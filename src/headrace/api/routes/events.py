@@ -2,18 +2,16 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Header, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from headrace.api.answers import answer
-from headrace.api.context import Streaming, Wired, find_build
+from headrace.api.context import Place, PlaceHeader, Streaming, Wired, find_build
 from headrace.api.log_pages import LogsPage, log_bytes, log_text, logs_page
 from headrace.api.openapi import STREAM_CONTENT
 from headrace.api.router import router_of
 
 router = router_of("events")
-
-_PLACE = "Begin behind the event with this `seq`."
 
 
 @router.get(
@@ -27,11 +25,9 @@ async def build_events(
     streams: Streaming,
     build_id: str,
     follow: Annotated[bool, Query(description="Go on until the build has ended.")] = False,
-    after: Annotated[str | None, Query(max_length=20, description=_PLACE)] = None,  # noqa: ARG001 - read by the stream
-    last_event_id: Annotated[str | None, Query(max_length=20, description=_PLACE)] = None,  # noqa: ARG001
-    last_event_id_header: Annotated[  # noqa: ARG001
-        str | None, Header(alias="Last-Event-ID", description=f"{_PLACE} Wins over the parameters.")
-    ] = None,
+    after: Place = None,  # noqa: ARG001 - read by the stream
+    last_event_id: Place = None,  # noqa: ARG001
+    last_event_id_header: PlaceHeader = None,  # noqa: ARG001
 ) -> Response:
     """The build's events as NDJSON, or as server-sent events when `Accept` says `text/event-stream`."""
     build = await find_build(services, build_id)

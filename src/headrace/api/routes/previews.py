@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
 from headrace.api.answers import answer
 from headrace.api.body import json_body, json_request
-from headrace.api.context import Previewing, Streaming, Wired, find_project
+from headrace.api.context import Place, PlaceHeader, Previewing, Streaming, Wired, find_project
 from headrace.api.openapi import PREVIEW_STREAM_CONTENT
 from headrace.api.requests import NewLink
 from headrace.api.router import router_of
@@ -20,8 +20,6 @@ from headrace.model.value import Value
 from headrace.preview.links import sign, view_grant, visit_grant
 
 router = router_of("previews")
-
-_PLACE = "Begin behind the event with this `seq`."
 
 
 class PreviewList(Value):
@@ -104,11 +102,9 @@ async def preview_events(
     previews: Previewing,
     project_id: str,
     follow: Annotated[bool, Query(description="Go on as events come.")] = False,
-    after: Annotated[str | None, Query(max_length=20, description=_PLACE)] = None,  # noqa: ARG001 - read by the stream
-    last_event_id: Annotated[str | None, Query(max_length=20, description=_PLACE)] = None,  # noqa: ARG001
-    last_event_id_header: Annotated[  # noqa: ARG001
-        str | None, Header(alias="Last-Event-ID", description=f"{_PLACE} Wins over the parameters.")
-    ] = None,
+    after: Place = None,  # noqa: ARG001 - read by the stream
+    last_event_id: Place = None,  # noqa: ARG001
+    last_event_id_header: PlaceHeader = None,  # noqa: ARG001
 ) -> Response:
     """What happens in the preview, as NDJSON, or as server-sent events when `Accept` says `text/event-stream`."""
     project = await find_project(services, project_id)

@@ -7,19 +7,17 @@ from starlette.responses import Response
 
 from headrace.api.answers import Paging, answer, page, resource
 from headrace.api.body import refuse_other_types
-from headrace.api.context import Wired, find_project, find_version
+from headrace.api.context import Wired, compared, find_project, find_version
 from headrace.api.links import OF_VERSION
 from headrace.api.once import IdempotencyKey, once
 from headrace.api.router import router_of
 from headrace.api.uploads import MEDIA_TYPES, received
 from headrace.api.views import Page, VersionView
-from headrace.errors import found
 from headrace.model.version import Version
 from headrace.pipeline.services import Services
 from headrace.pipeline.upload import upload_version
 from headrace.records import versions
-from headrace.tree import load_tree
-from headrace.treediff import compare_trees, unified_diff_text
+from headrace.treediff import unified_diff_text
 
 router = router_of("versions")
 
@@ -84,12 +82,7 @@ async def get_version(
 
 
 async def _view(services: Services, version: Version, against: str | None) -> VersionView:
-    other = None
-    if (base := against or version.parent) is not None:
-        other = await find_version(services, base)
-        found(other if other.project_id == version.project_id else None, base)
-    before = await load_tree(services.store, other.tree) if other else None
-    changes = compare_trees(before, await load_tree(services.store, version.tree))
+    other, changes = await compared(services, version, against)
     text = await unified_diff_text(changes, services.store.read)
     fields = {name: getattr(version, name) for name in Version.model_fields}
     return VersionView(**fields, unified_diff_text=text, against=other.id if other else None)
