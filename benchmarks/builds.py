@@ -14,42 +14,17 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from _server import EXAMPLES, server
 
 from headrace.source.archive import pack_directory
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "react-vite"
-
-
-@contextmanager
-def server(data_dir: Path) -> Iterator[httpx2.Client]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    environment |= {"HEADRACE_DATA_DIR": str(data_dir), "HEADRACE_PORT": "0"}
-    with (data_dir / "server.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "headrace", "serve"], env=environment, stdout=log, stderr=log)
-    try:
-        announced = data_dir / "server.json"
-        while not announced.exists():
-            assert process.poll() is None, (data_dir / "server.log").read_text()
-            time.sleep(0.01)
-        token = (data_dir / "token").read_text()
-        with httpx2.Client(
-            base_url=json.loads(announced.read_text())["url"] + "/api/v1",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=600,
-        ) as client:
-            yield client
-    finally:
-        process.terminate()
-        process.wait()
+EXAMPLE = EXAMPLES / "react-vite"
 
 
 def build(client: httpx2.Client, project: str, **options: Any) -> tuple[float, dict[str, Any]]:
@@ -85,7 +60,6 @@ def main() -> None:
     rounds = arguments.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as place:
         data_dir = Path(place) / "data"
-        data_dir.mkdir(mode=0o700)
         with server(data_dir) as client:
             measure(client, Path(place), data_dir, rounds)
 
