@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headrace.errors import LeaseLost, NotFound
 from headrace.events.base import EventLog
-from headrace.model.build import Build, BuildStatus
+from headrace.model.build import Build, BuildStatus, Trust
 from headrace.model.event import BuildCompleted, BuildCreated, CacheDecision, CancelRequested, Event
 from headrace.model.fold import apply, started
 from headrace.model.job import Lease
@@ -118,7 +118,9 @@ async def _imply(c: AsyncConnection, build: Build, event: Event) -> None:
             await builds.request_cancel(c, build.id)
         case CacheDecision():
             await decisions.save(c, event)
-            await results.save_inputs(c, build.project_id, event.cache, event.key)
+            # What a trusted build's miss is explained with is no business of strangers.
+            if build.options.trust is Trust.TRUSTED:
+                await results.save_inputs(c, build.project_id, event.cache, event.key)
         case BuildCompleted(status=BuildStatus.SUCCEEDED, result_key=str(digest), artifact=str(artifact), cached=False):
             # The key's inputs are those of the decision that this build's result was not there.
             made = [d.key for d in await decisions.of_build(c, build.id) if d.key.digest == digest]

@@ -227,10 +227,17 @@ async def test_saving_a_fold_leaves_the_lease_the_cancel_flag_and_the_active_mar
 async def test_equal_inputs_find_the_newest_success_of_the_same_project(db: Database, project: Project) -> None:
     other = await made_project(db)
     same = {"result_key": digest("a"), "status": BuildStatus.SUCCEEDED}
-    await made_build(db, project, **same)
-    newest = await made_build(db, project, **same)
-    await made_build(db, other, **same)
+    made = [
+        await made_build(db, project, **same),
+        await made_build(db, project, **same),
+        await made_build(db, other, **same),
+    ]
     await made_build(db, project, result_key=digest("a"), status=BuildStatus.FAILED)
+    async with db.write() as c:
+        for build in made:
+            key = CacheKey(digest=digest("a"), inputs=())
+            await results.save(c, key, build_id=build.id, artifact=digest("f"), seconds=1, project_id=build.project_id)
+    newest = made[1]
     async with db.read() as c:
         assert await builds.find_result(c, digest("a"), project_id=project.id) == newest
         assert await builds.find_result(c, digest("b"), project_id=project.id) is None

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Wall time of the whole build."
 )
+@click.option(
+    "--untrusted",
+    is_flag=True,
+    help="Strangers' code: write to no cache that trusted builds read; never the project's own site.",
+)
 @click.option("--executor", help="What runs the commands: oci, or process (no isolation).")
 def command(
     source: str,
@@ -45,6 +50,7 @@ def command(
     force: bool,
     no_cache: bool,
     timeout: float | None,
+    untrusted: bool,
     executor: str | None,
 ) -> int:
     """Build SOURCE (a directory or the URL of a git repository) in this process, without a server.
@@ -52,12 +58,13 @@ def command(
     With --json or `--events -` stdout carries only data; what people read goes to stderr.
     """
     from headrace.cli.sources import source_of
-    from headrace.model.build import BuildOptions
+    from headrace.model.build import BuildOptions, Trust
 
     if as_json and events_to == "-":
         raise click.UsageError("--json and `--events -` both want stdout; write the events to a file")
     code = source_of(source, ref)
-    options = BuildOptions(force=force, no_cache=no_cache, executor=executor, seconds=timeout)
+    trust = Trust.UNTRUSTED if untrusted else Trust.TRUSTED
+    options = BuildOptions(force=force, no_cache=no_cache, trust=trust, executor=executor, seconds=timeout)
     with ExitStack() as stack:
         events = stack.enter_context(_opened(events_to)) if events_to else None
         build = asyncio.run(_build(code, options, events, export_to))

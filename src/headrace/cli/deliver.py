@@ -17,13 +17,13 @@ from headrace.source.archive import pack_directory
 _SETTLE_SECONDS = 10
 
 
-def send(client: Client, settings: Settings, source: DirectorySource | GitSource, *, force: bool = False) -> Any:
-    """Ask for a build of the source as it is now; the build, which may have ended before."""
+def send(client: Client, settings: Settings, source: DirectorySource | GitSource, options: dict[str, Any]) -> Any:
+    """Ask for a build of the source as it is now, with these options; the build, which may have ended before."""
     project = project_for(client, settings, source)
     if isinstance(source, DirectorySource):
         take_over_proxy(client, project, Path(source.path))
     version = _upload(client, project["id"], source) if isinstance(source, DirectorySource) else None
-    return client.post(f"/projects/{project['id']}/builds", {"version": version, "options": {"force": force}})
+    return client.post(f"/projects/{project['id']}/builds", {"version": version, "options": options})
 
 
 def follow(client: Client, build: Any) -> Any:

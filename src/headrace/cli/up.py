@@ -14,11 +14,18 @@ from headrace.cli.output import answer, data, note
 @click.option("--ref", help="Branch or tag of a repository; by default its default branch.")
 @click.option("--detach", is_flag=True, help="Return once the page answers; the server goes on.")
 @click.option("--force", is_flag=True, help="Build although the same inputs were built before.")
+@click.option(
+    "--untrusted",
+    is_flag=True,
+    help="Strangers' code: write to no cache that trusted builds read; never the project's own site.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print url, project_id, version, build_id and artifact as JSON.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port for a server that is started now; 0 takes a free one."
 )
-def command(source: str, ref: str | None, detach: bool, force: bool, as_json: bool, port: int | None) -> int:
+def command(
+    source: str, ref: str | None, detach: bool, force: bool, untrusted: bool, as_json: bool, port: int | None
+) -> int:
     """Build SOURCE (a directory or the URL of a git repository) and serve it on this machine.
 
     Uses the server of this data directory, or starts one that lives as long as this command. Ctrl-C while it builds
@@ -33,20 +40,23 @@ def command(source: str, ref: str | None, detach: bool, force: bool, as_json: bo
     code = source_of(source, ref)
     with serving(settings, port=port, stays=detach) as server:
         client = server.client
-        build = follow(client, send(client, settings, code, force=force))
+        build = follow(
+            client, send(client, settings, code, {"force": force, "trust": "untrusted" if untrusted else "trusted"})
+        )
         if status := _status(build):
             server.stop()
             if as_json:
                 data(build)
             return status
         project = client.get(f"/projects/{build['project_id']}")
-        _wait_for_page(client, project["url"])
+        url = build["url"] if untrusted else project["url"]
+        _wait_for_page(client, url)
         # From here on Ctrl-C is how this command is meant to end, so it is no failure.
         try:
             if as_json:
-                data(_address(project, build))
+                data(_address(url, build))
             else:
-                answer(project["url"])
+                answer(url)
             if server.process and not detach:
                 note("Ctrl-C stops the server.")
                 signal.pause()
@@ -64,11 +74,11 @@ def _status(build: Any) -> int:
     return of_build(BuildStatus(build["status"]), failure)
 
 
-def _address(project: Any, build: Any) -> dict[str, Any]:
+def _address(url: str, build: Any) -> dict[str, Any]:
     """What a script wants to know of a build that is served."""
     return {
-        "url": project["url"],
-        "project_id": project["id"],
+        "url": url,
+        "project_id": build["project_id"],
         "version": build["version_id"],
         "build_id": build["id"],
         "artifact": build["artifact"],

@@ -38,6 +38,8 @@ class Layer(Value):
     seconds: float
     #: Who may use it.
     scope: str
+    #: The layer that making this one began with.
+    begun_with: Digest | None = None
     created_at: str
     used_at: str
 
@@ -51,6 +53,7 @@ class Record(Value):
     made_by: str
     seconds: float
     scope: str
+    begun_with: Digest | None = None
     created_at: str
     #: The start of the machine in which the layer was made. After another one its files are only trusted if `synced` is there.
     boot: str

@@ -64,7 +64,16 @@ class Layers:
             return []
         return [layer for name in names if len(name) == 64 and (layer := self._find(name))]
 
-    def commit(self, key: CacheKey, directory: Path, *, made_by: str, seconds: float, scope: str) -> Layer:
+    def commit(
+        self,
+        key: CacheKey,
+        directory: Path,
+        *,
+        made_by: str,
+        seconds: float,
+        scope: str,
+        begun_with: Digest | None = None,
+    ) -> Layer:
         """
         Make `directory` a layer, by rename: it must be on the file system of the layers, and is gone afterwards. When another
         one was faster, its layer is returned and `directory` is removed.
@@ -79,6 +88,7 @@ class Layers:
                 made_by=made_by,
                 seconds=seconds,
                 scope=scope,
+                begun_with=begun_with,
                 created_at=stamp(time.time_ns()),
                 boot=self._boot,
             )

@@ -88,6 +88,14 @@ def receipt_of(commands: Iterable[CommandState]) -> Receipt:
     )
 
 
+class Trust(StrEnum):
+    """Whose code a build runs: it decides which caches the build may write to."""
+
+    TRUSTED = "trusted"
+    #: A stranger's, such as what a pull request from a fork proposes.
+    UNTRUSTED = "untrusted"
+
+
 class BuildOptions(Value):
     """What a request may ask of a build."""
 
@@ -95,6 +103,7 @@ class BuildOptions(Value):
     force: bool = False
     #: Neither read nor write the layer cache.
     no_cache: bool = False
+    trust: Trust = Trust.TRUSTED
     executor: str | None = None
     #: Wall time of the whole build.
     seconds: float | None = None

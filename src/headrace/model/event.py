@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus
+from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus, Trust
 from headrace.model.diagnostic import Diagnostic, Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import CacheKey, StepId
@@ -186,6 +186,8 @@ class CacheDecision(_Event):
     made_by: str | None = None
     #: After a miss, the closest entry, which is what is made begins with.
     begun_with: Digest | None = None
+    #: Whose entries answered; after a miss, among whose entries goes what is made.
+    trust: Trust = Trust.TRUSTED
 
 
 class EgressDenied(_Event):

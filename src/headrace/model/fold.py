@@ -75,7 +75,8 @@ def _changes(build: Build, event: Event) -> dict[str, object]:
             return {"status": BuildStatus.BUILDING, "started_at": build.started_at or event.ts, "steps": steps}
         case SourceResolved():
             return {"version_id": event.version_id}
-        case CacheDecision(cache="result"):
+        case CacheDecision(cache="result") if event.trust == build.options.trust:
+            # What answered an untrusted build from among the trusted ones is not its own.
             return {"result_key": event.key.digest}
         case PlanMade():
             return {"plan": event.plan}

@@ -13,14 +13,15 @@ from headrace.executor.base import Sandbox
 from headrace.layers.layers import Layer, Layers
 from headrace.layers.merged import complete, visible
 from headrace.layers.trees import ensure_tree
+from headrace.model.build import Trust
 from headrace.model.digest import digest_of
 from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, Install, KeyInput, StepId
-from headrace.model.project import Project
 from headrace.model.version import Tree
 from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
 from headrace.pipeline.context import Context, Step
 from headrace.pipeline.near_miss import near_layer
+from headrace.pipeline.trust import readable, scope
 from headrace.pipeline.values import Planned
 from headrace.plan.explain import explain
 from headrace.plan.layer_key import first_difference, layer_key
@@ -36,8 +37,8 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
         if plan.install is None:
             step.skipped, step.summary = True, "nothing to install"
             return None
-        key = layer_key(plan, planned.tree, scope=scope(ctx.project), base_system=ctx.services.base_system)
-        layers, layer = ctx.services.layers, None
+        own = _key(ctx, planned, ctx.build.options.trust)
+        key, layers, layer = own, ctx.services.layers, None
         if ctx.build.options.no_cache:
             key = _private(ctx, key)
             layer = _pinned(layers, key, pins)
@@ -46,12 +47,17 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
             pins.callback(layers.remove, key.digest)
         else:
             # Builds that need the same layer at the same time install it once: the others find it when it is their turn.
-            async with layers.turn(key.digest):
-                layer = _pinned(layers, key, pins)
+            async with layers.turn(own.digest):
+                for trust in readable(ctx.build.options.trust):
+                    if layer := _pinned(layers, _key(ctx, planned, trust), pins):
+                        key = layer.key
+                        break
                 near = None
                 if layer is None and ctx.executor.isolated and near_command(plan) is not None:
-                    near = await near_layer(ctx, key, scope(ctx.project), pins)
-                await _decide(ctx, key, layer, near)
+                    near = await near_layer(
+                        ctx, [_key(ctx, planned, t) for t in readable(ctx.build.options.trust)], pins
+                    )
+                await _decide(ctx, planned, own, layer, near)
                 if layer is None:
                     await _install(ctx, planned, plan.install, key, step, near)
                 else:
@@ -73,16 +79,20 @@ def _private(ctx: Context, key: CacheKey) -> CacheKey:
     return CacheKey(digest=digest_of(f"{key.digest} {ctx.build.id}".encode()), inputs=(*key.inputs, own))
 
 
-def scope(project: Project) -> str:
-    """Layers are shared inside a workspace, never across."""
-    return f"workspace:{project.workspace}"
+def _key(ctx: Context, planned: Planned, trust: Trust) -> CacheKey:
+    """The key of the layer among those of this tier."""
+    where = scope(ctx.project, trust)
+    return layer_key(planned.plan, planned.tree, scope=where, base_system=ctx.services.base_system)
 
 
-async def _decide(ctx: Context, key: CacheKey, layer: Layer | None, near: Layer | None) -> None:
+async def _decide(ctx: Context, planned: Planned, own: CacheKey, layer: Layer | None, near: Layer | None) -> None:
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "dependencies")
-    differs = None if layer else first_difference(key, before)
+    trusted = _key(ctx, planned, Trust.TRUSTED)
+    key = layer.key if layer else own
+    differs = None if layer else first_difference(trusted, before)
     saved, made_by = (layer.seconds, layer.made_by) if layer else (None, None)
+    trust = Trust.TRUSTED if key == trusted else Trust.UNTRUSTED
     ctx.record(
         CacheDecision(
             build_id=ctx.build.id,
@@ -99,10 +109,12 @@ async def _decide(ctx: Context, key: CacheKey, layer: Layer | None, near: Layer 
                 seconds_saved=saved,
                 made_by=made_by,
                 begun_with=near.made_by if near else None,
+                trust=trust,
             ),
             begun_with=near.key.digest if near else None,
             seconds_saved=saved,
             made_by=made_by,
+            trust=trust,
         )
     )
 
@@ -124,7 +136,13 @@ async def _install(
     else:
         await asyncio.to_thread(_collect_over, sandbox, near.path, install.outputs, made)
     layer = await asyncio.to_thread(
-        ctx.services.layers.commit, key, made, made_by=ctx.build.id, seconds=result.seconds, scope=scope(ctx.project)
+        ctx.services.layers.commit,
+        key,
+        made,
+        made_by=ctx.build.id,
+        seconds=result.seconds,
+        scope=scope(ctx.project, ctx.build.options.trust),
+        begun_with=near.key.digest if near else None,
     )
     begun = f", begun with those of {near.made_by}" if near else ""
     step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed{begun}"

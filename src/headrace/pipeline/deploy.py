@@ -1,8 +1,13 @@
-"""Deploy: an artifact gets an address of its own, and the project's address points at it. One pointer moves."""
+"""
+Deploy: an artifact gets an address of its own, and the project's address points at it. One pointer moves.
+
+Nobody but who was trusted moves it: an untrusted build has its own address and no other.
+"""
 
 from datetime import UTC, datetime
 
 from headrace.model.artifact import Artifact
+from headrace.model.build import Trust
 from headrace.model.deployment import Deployment
 from headrace.model.ids import new_id
 from headrace.model.plan import StepId
@@ -18,6 +23,7 @@ def build_label(build_id: str) -> str:
 async def deploy(ctx: Context, artifact: Artifact) -> Deployment:
     async with ctx.step(StepId.DEPLOY) as step:
         label = build_label(ctx.build.id)
+        trusted = ctx.build.options.trust is Trust.TRUSTED
         async with ctx.services.db.write() as c:
             # An earlier attempt at this build may have come this far.
             deployment = await deployments.of_build(c, ctx.build.id)
@@ -31,8 +37,18 @@ async def deploy(ctx: Context, artifact: Artifact) -> Deployment:
                     created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 )
                 await deployments.insert(c, deployment)
-            await deployments.activate(c, deployment, unless_newer=True)
+            if trusted:
+                await deployments.activate(c, deployment, unless_newer=True)
+        if not trusted:
+            step.summary = ctx.services.public.site(label) or f"{deployment.id}; {ctx.project.slug} stays as it is"
+            return deployment
         for tell in ctx.services.switched:
             tell(ctx.project.slug)
         step.summary = ctx.services.public.site(ctx.project.slug) or f"{ctx.project.slug} points at {deployment.id}"
         return deployment
+
+
+def address(ctx: Context) -> str | None:
+    """Where the build is reached once it is deployed."""
+    trusted = ctx.build.options.trust is Trust.TRUSTED
+    return ctx.services.public.site(ctx.project.slug if trusted else build_label(ctx.build.id))

@@ -1,7 +1,7 @@
 """A near miss: the layer of a build whose lock file was nearly the same, to begin an install with."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 
 from headrace.errors import HeadraceError, NotFound
@@ -18,16 +18,17 @@ _COMPARED = 8
 _IN_COMMON = 0.5
 
 
-async def near_layer(ctx: Context, key: CacheKey, scope: str, pins: AsyncExitStack) -> Layer | None:
+async def near_layer(ctx: Context, keys: Sequence[CacheKey], pins: AsyncExitStack) -> Layer | None:
     """
-    The layer of the same trust scope with the most of this lock file, pinned as long as `pins` is open. None when there is
+    The layer with the most of this lock file, pinned as long as `pins` is open. `keys` are those of the layer in each trust scope
+    that the build may read: a layer of another scope is near to none of them. None when there is
     none that is near. An attempt that takes the build over begins with what the first one began with.
     """
     noted = ctx.scratch / "near"
     if noted.exists():
         digest = noted.read_text() or None
     else:
-        digest = await _closest(ctx, key, scope)
+        digest = await _closest(ctx, keys)
         noted.parent.mkdir(parents=True, exist_ok=True)
         noted.write_text(digest or "")
     if digest is None:
@@ -35,15 +36,15 @@ async def near_layer(ctx: Context, key: CacheKey, scope: str, pins: AsyncExitSta
     return pins.enter_context(ctx.services.layers.pin(digest))
 
 
-async def _closest(ctx: Context, key: CacheKey, scope: str) -> Digest | None:
+async def _closest(ctx: Context, keys: Sequence[CacheKey]) -> Digest | None:
     layers = await asyncio.to_thread(ctx.services.layers.all)
-    near = [layer for layer in layers if layer.scope == scope and is_near(key, layer.key)]
+    near = [layer for layer in layers if any(is_near(key, layer.key) for key in keys)]
     near.sort(key=lambda layer: layer.used_at, reverse=True)
     async with ctx.services.db.read() as c:
         last = await results.last_inputs(c, ctx.project.id, "dependencies")
     # The project's own last layer is the likeliest.
     near.sort(key=lambda layer: last is None or layer.key.digest != last.digest)
-    mine = await _lines(ctx, key)
+    mine = await _lines(ctx, keys[0])
     if mine is None:
         return None
     best: tuple[float, Digest] | None = None

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from headrace.errors import Conflict, SafeMode, StepFailed, found
-from headrace.model.build import Build, BuildOptions, BuildStatus
+from headrace.errors import Conflict, InvalidInput, SafeMode, StepFailed, found
+from headrace.model.build import Build, BuildOptions, BuildStatus, Trust
 from headrace.model.digest import Digest
 from headrace.model.event import BuildCompleted, BuildCreated, BuildQueued, CancelRequested
 from headrace.model.ids import new_id
@@ -12,6 +12,7 @@ from headrace.model.version import Version
 from headrace.pipeline.plan import plan_version
 from headrace.pipeline.reuse import built_before, key_of_result
 from headrace.pipeline.services import Services
+from headrace.pipeline.trust import readable
 from headrace.records import builds, versions
 
 
@@ -24,12 +25,21 @@ async def request_build(
     Raises SafeMode where running code is switched off and the build isn't there already; NotFound for a foreign version.
     """
     version = await _stored_version(services, project, version_id)
-    key = None if version is None or options.force else await _key(services, project, version)
-    if key and (build := await built_before(services, project, key)):
-        return build, False
+    keys = [] if version is None or options.force else await _keys(services, project, version, options.trust)
+    for readable_key in keys:
+        if build := await built_before(services, project, readable_key):
+            return build, False
+    # A build's own tier is the last that it may read.
+    key = keys[-1] if keys else None
     if services.settings.safe_mode:
         raise SafeMode("this server runs no project's code", hint="the operator can unset HEADRACE_SAFE_MODE")
-    services.executor_for(options.executor)
+    if not services.executor_for(options.executor).isolated and options.trust is Trust.UNTRUSTED:
+        raise InvalidInput(
+            "untrusted code is never run without isolation",
+            hint="set HEADRACE_EXECUTOR=oci",
+            code="executor.no_isolation",
+            field="/options/trust",
+        )
     build = Build(
         id=new_id("build"),
         project_id=project.id,
@@ -103,13 +113,13 @@ async def _stored_version(services: Services, project: Project, version_id: str 
     return newest
 
 
-async def _key(services: Services, project: Project, version: Version) -> Digest | None:
-    """The key of the version's result; None for one that can't be planned, which its build will explain."""
+async def _keys(services: Services, project: Project, version: Version, trust: Trust) -> list[Digest]:
+    """Keys of the version's result, one for each tier; none for one that can't be planned, which its build will explain."""
     try:
         planned = await plan_version(services, project, version)
     except StepFailed:
-        return None
-    return key_of_result(services, project, version, planned).digest
+        return []
+    return [key_of_result(services, project, version, planned, tier).digest for tier in readable(trust)]
 
 
 async def _announce(services: Services, build: Build) -> Build:

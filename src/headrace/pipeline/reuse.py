@@ -1,9 +1,10 @@
 """Reuse: what was built from the same inputs is not built again."""
 
 import asyncio
+from typing import NamedTuple
 
 from headrace.model.artifact import Artifact
-from headrace.model.build import Build
+from headrace.model.build import Build, Trust
 from headrace.model.digest import Digest
 from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, StepId
@@ -11,47 +12,70 @@ from headrace.model.project import Project
 from headrace.model.version import Version
 from headrace.pipeline.context import Context
 from headrace.pipeline.services import Services
+from headrace.pipeline.trust import readable, scope
 from headrace.pipeline.values import Planned
 from headrace.plan.explain import explain
 from headrace.plan.layer_key import first_difference, result_key
 from headrace.records import artifacts, builds, results
 
 
-def key_of_result(services: Services, project: Project, version: Version, planned: Planned) -> CacheKey:
-    return result_key(planned.plan, version.tree, project.settings.env, services.base_system)
+class _Found(NamedTuple):
+    """A result that was made before, and whose it is."""
+
+    build: Build
+    artifact: Artifact
+    seconds: float | None
+    key: CacheKey
+    trust: Trust
+
+
+def key_of_result(
+    services: Services, project: Project, version: Version, planned: Planned, trust: Trust = Trust.TRUSTED
+) -> CacheKey:
+    """The key under which a build of this trust saves its result."""
+    own = None if trust is Trust.TRUSTED else scope(project, trust)
+    return result_key(planned.plan, version.tree, project.settings.env, services.base_system, untrusted=own)
 
 
 async def reuse_result(ctx: Context, version: Version, planned: Planned) -> Artifact | None:
     """The artifact when an equal build of this project has made it already."""
-    key = key_of_result(ctx.services, ctx.project, version, planned)
-    made_by, artifact, seconds = None, None, None
-    if not ctx.build.options.force:
-        made_by, artifact, seconds = await _made_before(ctx.services, ctx.project, key.digest)
+    trust = ctx.build.options.trust
+    found = None if ctx.build.options.force else await _found(ctx, version, planned)
+    key = found.key if found else key_of_result(ctx.services, ctx.project, version, planned, trust)
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "result")
-    differs = None if artifact else first_difference(key, before)
+    trusted = key_of_result(ctx.services, ctx.project, version, planned)
+    differs = None if found else first_difference(trusted, before)
+    made_by, seconds = (found.build.id, found.seconds) if found else (None, None)
     ctx.record(
         CacheDecision(
             build_id=ctx.build.id,
             step=StepId.PLAN,
             cache="result",
             key=key,
-            hit=artifact is not None,
+            hit=found is not None,
             differs=differs,
             explanation=explain(
-                "result", key, hit=artifact is not None, differs=differs, seconds_saved=seconds, made_by=made_by
+                "result",
+                key,
+                hit=found is not None,
+                differs=differs,
+                seconds_saved=seconds,
+                made_by=made_by,
+                trust=found.trust if found else trust,
             ),
             seconds_saved=seconds,
             made_by=made_by,
+            trust=found.trust if found else trust,
         )
     )
-    if artifact is None and not ctx.build.options.force and await _twin_ended(ctx, key.digest):
-        _, artifact, _ = await _made_before(ctx.services, ctx.project, key.digest)
-    return artifact
+    if found is None and not ctx.build.options.force and await _twin_ended(ctx, key.digest):
+        found = await _found(ctx, version, planned)
+    return found.artifact if found else None
 
 
 async def built_before(services: Services, project: Project, key: Digest) -> Build | None:
-    """The newest succeeded build of this project with these inputs, if its artifact is still there."""
+    """The build of this project that made the result of these inputs, if its artifact is still there."""
     async with services.db.read() as c:
         build = await builds.find_result(c, key, project_id=project.id)
     if build is None or build.artifact is None or await services.store.missing([build.artifact]):
@@ -59,15 +83,19 @@ async def built_before(services: Services, project: Project, key: Digest) -> Bui
     return build
 
 
-async def _made_before(
-    services: Services, project: Project, key: Digest
-) -> tuple[str | None, Artifact | None, float | None]:
-    build = await built_before(services, project, key)
-    if build is None or build.artifact is None:
-        return None, None, None
-    async with services.db.read() as c:
-        result = await results.get(c, key, project_id=project.id)
-        return build.id, await artifacts.get(c, build.artifact), result.seconds if result else None
+async def _found(ctx: Context, version: Version, planned: Planned) -> _Found | None:
+    """The result in the first of the tiers that this build may read and that has it."""
+    for trust in readable(ctx.build.options.trust):
+        key = key_of_result(ctx.services, ctx.project, version, planned, trust)
+        build = await built_before(ctx.services, ctx.project, key.digest)
+        if build is None or build.artifact is None:
+            continue
+        async with ctx.services.db.read() as c:
+            result = await results.get(c, key.digest, project_id=ctx.project.id)
+            artifact = await artifacts.get(c, build.artifact)
+        if artifact is not None:
+            return _Found(build, artifact, result.seconds if result else None, key, trust)
+    return None
 
 
 async def _twin_ended(ctx: Context, key: Digest) -> bool:

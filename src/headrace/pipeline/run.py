@@ -18,7 +18,7 @@ from headrace.pipeline.artifact import publish_artifact
 from headrace.pipeline.build import run_build_command
 from headrace.pipeline.context import Context
 from headrace.pipeline.dependencies import dependency_layer
-from headrace.pipeline.deploy import deploy
+from headrace.pipeline.deploy import address, deploy
 from headrace.pipeline.plan import plan_build
 from headrace.pipeline.reuse import reuse_result
 from headrace.pipeline.source import resolve_version
@@ -86,7 +86,7 @@ async def _outcome(ctx: Context) -> BuildCompleted:
         seconds=0,
         artifact=artifact.digest,
         deployment_id=deployment.id,
-        url=ctx.services.public.site(ctx.project.slug),
+        url=address(ctx),
         cached=cached,
     )
 

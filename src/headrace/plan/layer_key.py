@@ -42,8 +42,13 @@ def layer_key(plan: BuildPlan, tree: Tree, *, scope: str, base_system: str) -> C
     )
 
 
-def result_key(plan: BuildPlan, tree: Digest, env: Mapping[str, str], base_system: str) -> CacheKey:
-    """Key of the build's result: equal keys make equal artifacts. Limits and reasons don't belong to it."""
+def result_key(
+    plan: BuildPlan, tree: Digest, env: Mapping[str, str], base_system: str, *, untrusted: str | None = None
+) -> CacheKey:
+    """
+    Key of the build's result: equal keys make equal artifacts. Limits and reasons don't belong to it. `untrusted` is the
+    trust scope of a build whose result nobody else may be given.
+    """
     commands = [
         *(_command("install", plan.install.command) if plan.install else ()),
         *(_command("build", plan.build) if plan.build else ()),
@@ -58,6 +63,7 @@ def result_key(plan: BuildPlan, tree: Digest, env: Mapping[str, str], base_syste
             KeyInput(name="output", digest=_of([plan.output, plan.output_candidates])),
             KeyInput(name="routing", digest=_of(plan.routing.model_dump(mode="json"))),
             *_machine(base_system),
+            *(KeyInput(name="trust scope", digest=_of(untrusted)),) * (untrusted is not None),
         ]
     )
 

@@ -14,10 +14,10 @@ from headrace.model.digest import Digest
 from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.version import Tree, Version
-from headrace.pipeline.dependencies import scope
 from headrace.pipeline.plan import plan_version
 from headrace.pipeline.request import request_build
 from headrace.pipeline.services import Services
+from headrace.pipeline.trust import scope
 from headrace.pipeline.values import Planned
 from headrace.plan.layer_key import layer_key
 from headrace.plan.project_files import DirectoryFiles

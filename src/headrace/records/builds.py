@@ -9,7 +9,7 @@ from headrace.model.build import Build, BuildStatus
 from headrace.model.digest import Digest
 from headrace.model.job import Lease
 from headrace.records.rows import from_row, seconds_now, to_row
-from headrace.records.tables import builds, projects
+from headrace.records.tables import builds, projects, results
 
 _UNFINISHED = builds.c.status.in_((BuildStatus.QUEUED.value, BuildStatus.BUILDING.value))
 _SHOWN = [builds.c[name] for name in (*(n for n in Build.model_fields if n in builds.c), "rest")]
@@ -57,9 +57,11 @@ async def page(
 
 
 async def find_result(c: AsyncConnection, key: Digest, *, project_id: str | None = None) -> Build | None:
-    """The newest build that succeeded with this result key."""
-    query = select(*_SHOWN).where(builds.c.result_key == key, builds.c.status == BuildStatus.SUCCEEDED.value)
-    return await _one(c, _newest_of(query, project_id))
+    """The newest build whose result is remembered under this key."""
+    made = select(results.c.build_id).where(results.c.digest == key)
+    if project_id is not None:
+        made = made.where(results.c.project_id == project_id)
+    return await _one(c, _newest_of(select(*_SHOWN).where(builds.c.id.in_(made)), project_id))
 
 
 async def with_key_running(
