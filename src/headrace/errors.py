@@ -216,6 +216,13 @@ class CorruptBlob(HeadraceError):
     code = "storage.corrupt"
 
 
+class SealBroken(HeadraceError):
+    """A value that was sealed can't be opened: the key is another one, or the value was changed."""
+
+    code = "secret.unreadable"
+    http_status = 503
+
+
 class LeaseLost(HeadraceError):
     """Another worker took the build over; this one must stop writing."""
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -160,6 +161,29 @@ def read_settings(**given: object) -> Settings:
 def server_url() -> str | None:
     """`HEADRACE_URL`: the server that the command line talks to, if not the one of this data directory."""
     return os.environ.get(PREFIX + "URL") or None
+
+
+def server_secret(settings: Settings) -> bytes:
+    """
+    What this server signs and seals with, kept in the data directory, made on first use. With another one all signed links are
+    worthless, and no sealed value can be opened.
+    """
+    path = settings.data_dir / "secret"
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        # Whole when it has its name: another process may read it at once.
+        making = path.with_name(f".secret.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(32))
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(making, path)
+        finally:
+            making.unlink()
+    return path.read_bytes()
 
 
 def api_token(settings: Settings) -> str:

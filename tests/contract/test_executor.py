@@ -1,11 +1,13 @@
 """The contract of executors, over every implementation: files, log, limits, ends, and attaching from another process."""
 
 import asyncio
+import base64
 import hashlib
 import os
 import time
 from base64 import b64decode
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -268,6 +270,32 @@ async def test_binary_output_comes_back_byte_by_byte(lab: "Lab") -> None:
     )
     assert back == printed
     assert result.output.sha256 == hashlib.sha256(printed).hexdigest()
+
+
+async def test_secrets_of_a_command_do_not_stand_in_its_log_in_whatever_pieces_they_are_printed(lab: "Lab") -> None:
+    secret = "s3cr3t/t0ken+0123456789"
+    sandbox = await lab.open()
+    forms = [
+        secret,
+        base64.b64encode(f"user:{secret}".encode()).decode(),
+        secret.encode().hex(),
+        quote(secret, safe=""),
+    ]
+    said = "".join(f"<{form}>\n" for form in forms) + f"no newline {secret}"
+    command = lab.python(
+        "import os, sys, time\nfor piece in os.environ['SAID']: sys.stdout.write(piece); sys.stdout.flush()",
+        lambda given, _: Act(stdout=given.env["SAID"].encode()),
+        env={"SAID": said, "TOKEN": secret, "OTHER": "harmless"},
+        secrets=("TOKEN",),
+    )
+    result = await sandbox.run(command, lab.log)
+    lines = lab.text().splitlines()
+    assert [line.count("[secret]") for line in lines] == [1, 1, 1, 1, 1]
+    assert lines[0] == "<[secret]>"
+    assert "s3cr3t" not in lab.text()
+    # The receipt is of what is in the log: that can be recomputed.
+    assert result.output.bytes == len(lab.text().encode())
+    assert result.output.sha256 == hashlib.sha256(lab.text().encode()).hexdigest()
 
 
 async def test_background_processes_end_with_their_command_and_are_counted(lab: "Lab") -> None:

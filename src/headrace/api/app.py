@@ -26,6 +26,7 @@ from headrace.api.routes import (
     preview_path,
     previews,
     projects,
+    secrets,
     sync,
     versions,
 )
@@ -70,7 +71,11 @@ def _with_routes() -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     add_routes(
-        app, *(module.router for module in (health, projects, versions, changes, sync, builds, events, previews, cache))
+        app,
+        *(
+            module.router
+            for module in (health, projects, secrets, versions, changes, sync, builds, events, previews, cache)
+        ),
     )
     add_routes(app, preview_path.router, preview_page.router)
     _answer_errors(app)

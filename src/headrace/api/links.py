@@ -21,6 +21,7 @@ OF_PROJECT = links(
     "sync_project",
     "list_files",
     "list_versions",
+    "list_secrets",
     "ask_for_build",
     "ask_for_config_build",
     "list_project_builds",

@@ -12,6 +12,7 @@ from headrace.model.ids import is_id
 from headrace.model.limits import NetworkPhase
 from headrace.model.preview import Protection
 from headrace.model.project import RESERVED_SLUGS, SLUG_PATTERN, ProjectSettings, ProxyRule
+from headrace.model.secret import MOST_BYTES
 from headrace.model.version import BucketSource, DirectorySource, GitSource, VersionSource
 
 #: A sync waits no longer for the preview: its `Idempotency-Key` would be taken for abandoned.
@@ -178,6 +179,18 @@ class ProjectSyncRequest(_Request):
 
 class SyncRequest(ProjectSyncRequest):
     project_id: str = Field(max_length=40)
+
+
+def _checked_value(value: str) -> str:
+    if len(value.encode()) > MOST_BYTES:
+        raise PydanticCustomError("secret.too_large", "a secret has at most {most} bytes", {"most": MOST_BYTES})
+    return value
+
+
+class NewSecret(_Request):
+    value: Annotated[str, AfterValidator(_checked_value)] = Field(
+        min_length=1, max_length=MOST_BYTES, description="Kept sealed, and never shown again."
+    )
 
 
 class PruneRequest(_Request):

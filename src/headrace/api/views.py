@@ -12,6 +12,7 @@ from headrace.model.digest import Digest
 from headrace.model.event import CacheDecision
 from headrace.model.preview import PreviewState
 from headrace.model.project import Project
+from headrace.model.secret import Secret
 from headrace.model.version import Version
 from headrace.pipeline.deploy import build_label
 from headrace.pipeline.services import Services
@@ -120,6 +121,10 @@ class CacheView(BaseModel):
     items: list[LayerView]
     bytes: int
     budget_bytes: int
+
+
+class SecretsView(BaseModel):
+    items: list[Secret]
 
 
 class PruneResult(BaseModel):

@@ -5,11 +5,10 @@ from typing import ClassVar
 
 from headrace.checks.base import Output, OutputReader
 from headrace.checks.refusal import named, refusal
+from headrace.masking import forms
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.plan import BuildPlan
 
-#: A shorter value is found in harmless text as well.
-SHORTEST = 8
 _LARGEST_FILE = 32 * 1024 * 1024
 _TEXT = (
     ".html",
@@ -35,12 +34,12 @@ _TEXT = (
 
 
 class LeakedSecret:
-    """`secrets` are the values that must not be published, by the names of their variables."""
+    """`secrets` are the values that must not be published, by the names of their variables, in every form that is known."""
 
     name: ClassVar[str] = "leaked_secret"
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._secrets = {name: value.encode() for name, value in secrets.items() if len(value) >= SHORTEST}
+        self._secrets = {name: looked_for for name, value in secrets.items() if (looked_for := forms(value))}
 
     def run(self, plan: BuildPlan, output: Output, reader: OutputReader) -> Failure | Sequence[str]:
         del plan
@@ -50,8 +49,8 @@ class LeakedSecret:
         for file in output.files:
             if file.path.lower().endswith(_TEXT):
                 data = reader.read(file.path, _LARGEST_FILE)
-                for name, value in self._secrets.items():
-                    if name not in found and value in data:
+                for name, looked_for in self._secrets.items():
+                    if name not in found and any(form in data for form in looked_for):
                         found[name] = file.path
         if not found:
             return ()

@@ -16,6 +16,7 @@ CATALOGUE: dict[str, dict[str, str]] = {
     "Act": {
         "sync": "Send changed files and wait until they are served, or have failed.",
         "cancel": "End a build.",
+        "secrets": "Set, name and take away a project's secrets.",
         "cache": "List, explain and clean what builds reuse.",
     },
     "Machine": {

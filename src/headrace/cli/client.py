@@ -56,6 +56,9 @@ class Client:
     def patch(self, path: str, body: object) -> Any:
         return self._json("PATCH", _API + path, json.dumps(body).encode(), "application/json")
 
+    def put(self, path: str, body: object) -> Any:
+        return self._json("PUT", _API + path, json.dumps(body).encode(), "application/json")
+
     def delete(self, path: str) -> Any:
         return self._json("DELETE", _API + path)
 

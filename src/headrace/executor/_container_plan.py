@@ -86,6 +86,7 @@ def container_instructions(
         log_bytes=limits.log_bytes,
         disk_bytes=limits.disk_bytes,
         watched=[str(disk / "upper"), str(disk / "home")],
+        secrets=command.secret_values,
         container=ContainerPlan(
             runtime=machine.runtime,
             container=f"{spec.id}.{command.index}",

@@ -66,6 +66,8 @@ class Instructions:
     disk_bytes: int
     #: What counts against `disk_bytes`.
     watched: list[str]
+    #: Values that must not stand in the log.
+    secrets: list[str]
     container: ContainerPlan | None = None
     process: ProcessPlan | None = None
     egress: EgressPlan | None = None

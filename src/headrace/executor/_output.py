@@ -10,13 +10,14 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Literal
 
 from headrace.errors import HeadraceError
 from headrace.eventfile import EventFile
 from headrace.loglines import LineEncoder, Origin, Tally
+from headrace.masking import MASK, Masker
 
 Stream = Literal["stdout", "stderr"]
 
@@ -54,9 +55,14 @@ def output_pipe() -> tuple[int, int]:
 
 
 class Output:
-    """Both streams of one command. Raises LogFailed, once; what comes later is only counted."""
+    """
+    Both streams of one command. Raises LogFailed, once; what comes later is only counted.
 
-    def __init__(self, file: EventFile, origin: Origin, *, log_bytes: int) -> None:
+    `secrets` are values that are masked before anything else is done with what was printed: numbers and digests are those of
+    the masked text, which is all there is to recompute them from.
+    """
+
+    def __init__(self, file: EventFile, origin: Origin, *, log_bytes: int, secrets: Iterable[str] = ()) -> None:
         self._file = file
         self._origin = origin
         self._cap = log_bytes
@@ -65,6 +71,8 @@ class Output:
             "stdout": LineEncoder(origin, "stdout", self._tally),
             "stderr": LineEncoder(origin, "stderr", self._tally),
         }
+        values = tuple(secrets)
+        self._maskers = {"stdout": Masker(values), "stderr": Masker(values)}
         self._taken = 0
         self._cut = 0
         self._waiting_since: dict[Stream, float] = {}
@@ -82,7 +90,7 @@ class Output:
             return
         self._taken += len(chunk)
         encoder = self._encoders[stream]
-        records = encoder.feed(chunk, now())
+        records = encoder.feed(self._maskers[stream].feed(chunk), now())
         if not encoder.pending:
             self._waiting_since.pop(stream, None)
         elif records or stream not in self._waiting_since:
@@ -112,7 +120,10 @@ class Output:
     def close(self) -> None:
         """Append what still waits, and say how much is missing."""
         with suppress(LogFailed):
-            for encoder in self._encoders.values():
+            for stream, encoder in self._encoders.items():
+                held = self._maskers[stream].flush()
+                # The cap may have cut a secret in two: its beginning is no end of the output.
+                self._append(encoder.feed(MASK if held and self._cut else held, now()))
                 self._append(encoder.flush(now()))
             if self._cut:
                 self.fact("log.truncated", bytes=self._cut)

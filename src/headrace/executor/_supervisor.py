@@ -66,7 +66,12 @@ class _Supervisor:
         self._prepared = prepared
         self._directory = directory
         self._instructions = instructions
-        self._output = Output(EventFile(Path(instructions.log)), instructions.origin, log_bytes=instructions.log_bytes)
+        self._output = Output(
+            EventFile(Path(instructions.log)),
+            instructions.origin,
+            log_bytes=instructions.log_bytes,
+            secrets=instructions.secrets,
+        )
         self._disk = DiskWatch(instructions.watched, instructions.disk_bytes)
         self._streams: dict[int, Stream] = {}
         self._killed_by: str | None = None

@@ -203,7 +203,7 @@ class _Command:
         self._directory = directory
         self._acts = acts
         origin = origin_of(sandbox.spec, command)
-        self._output = Output(EventFile(log), origin, log_bytes=command.limits.log_bytes)
+        self._output = Output(EventFile(log), origin, log_bytes=command.limits.log_bytes, secrets=command.secret_values)
         self._doing: Act | None = None
         self._connections: set[asyncio.Task[None]] = set()
         #: Done when it does what it does.

@@ -102,6 +102,7 @@ def _instructions(spec: SandboxSpec, command: SandboxCommand, directory: Path, l
         log_bytes=limits.log_bytes,
         disk_bytes=limits.disk_bytes,
         watched=[str(disk / "upper"), str(disk / "home")],
+        secrets=command.secret_values,
         process=ProcessPlan(
             argv=[_inside(spec, directory, command.argv[0]), *command.argv[1:]],
             env=env,

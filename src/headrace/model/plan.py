@@ -54,6 +54,8 @@ class PlannedCommand(Value):
     directory: str = ""
     #: Added to the environment of the sandbox.
     env: dict[str, str] = Field(default_factory=dict)
+    #: Names of the project's secrets that this command, and no other, gets as variables.
+    secrets: tuple[str, ...] = ()
     network: NetworkPhase = NetworkPhase.NONE
     limits: Limits = Limits()
 

@@ -67,8 +67,14 @@ class SandboxCommand(Value):
     directory: str = WORKING_DIRECTORY
     #: The whole environment; nothing is inherited.
     env: dict[str, str] = Field(default_factory=dict)
+    #: Names of variables whose values must not stand in the log.
+    secrets: tuple[str, ...] = ()
     egress: Egress = Egress()
     limits: Limits = Limits()
+
+    @property
+    def secret_values(self) -> list[str]:
+        return [self.env[name] for name in self.secrets if self.env.get(name)]
 
 
 class KillReason(StrEnum):

@@ -22,6 +22,7 @@ from headrace.model.sandbox import (
     SandboxSpec,
 )
 from headrace.pipeline.context import Context, sandbox_name
+from headrace.pipeline.secrets import granted, secret_like
 from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
 from headrace.plan.project_files import DirectoryFiles
@@ -57,13 +58,15 @@ async def run_command(
     Run `command` to its end. Raises StepFailed, with the reason and the diagnostics, when it does not succeed; the failure names
     the command that it `stands_for`.
     """
-    env = environment(ctx, step, command, planned)
+    secrets = await granted(ctx, command.secrets, step)
+    env = {**environment(ctx, step, command, planned), **secrets}
     request = SandboxCommand(
         index=0,
         step=step,
         argv=command.argv,
         directory=str(PurePosixPath(WORKING_DIRECTORY, command.directory)),
         env=env,
+        secrets=tuple(sorted({*secrets, *secret_like(ctx.project.settings.env)} & env.keys())),
         egress=egress(ctx.services.settings, command.network),
         limits=command.limits,
     )

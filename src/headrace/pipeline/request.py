@@ -119,7 +119,7 @@ async def _keys(services: Services, project: Project, version: Version, trust: T
         planned = await plan_version(services, project, version)
     except StepFailed:
         return []
-    return [key_of_result(services, project, version, planned, tier).digest for tier in readable(trust)]
+    return [(await key_of_result(services, project, version, planned, tier)).digest for tier in readable(trust)]
 
 
 async def _announce(services: Services, build: Build) -> Build:

@@ -11,6 +11,7 @@ from headrace.model.plan import CacheKey, StepId
 from headrace.model.project import Project
 from headrace.model.version import Version
 from headrace.pipeline.context import Context
+from headrace.pipeline.secrets import fingerprints
 from headrace.pipeline.services import Services
 from headrace.pipeline.trust import readable, scope
 from headrace.pipeline.values import Planned
@@ -29,22 +30,25 @@ class _Found(NamedTuple):
     trust: Trust
 
 
-def key_of_result(
+async def key_of_result(
     services: Services, project: Project, version: Version, planned: Planned, trust: Trust = Trust.TRUSTED
 ) -> CacheKey:
     """The key under which a build of this trust saves its result."""
     own = None if trust is Trust.TRUSTED else scope(project, trust)
-    return result_key(planned.plan, version.tree, project.settings.env, services.base_system, untrusted=own)
+    secrets = await fingerprints(services, project, planned.plan) if trust is Trust.TRUSTED else {}
+    return result_key(
+        planned.plan, version.tree, project.settings.env, services.base_system, secrets=secrets, untrusted=own
+    )
 
 
 async def reuse_result(ctx: Context, version: Version, planned: Planned) -> Artifact | None:
     """The artifact when an equal build of this project has made it already."""
     trust = ctx.build.options.trust
     found = None if ctx.build.options.force else await _found(ctx, version, planned)
-    key = found.key if found else key_of_result(ctx.services, ctx.project, version, planned, trust)
+    key = found.key if found else await key_of_result(ctx.services, ctx.project, version, planned, trust)
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "result")
-    trusted = key_of_result(ctx.services, ctx.project, version, planned)
+    trusted = await key_of_result(ctx.services, ctx.project, version, planned)
     differs = None if found else first_difference(trusted, before)
     made_by, seconds = (found.build.id, found.seconds) if found else (None, None)
     ctx.record(
@@ -86,7 +90,7 @@ async def built_before(services: Services, project: Project, key: Digest) -> Bui
 async def _found(ctx: Context, version: Version, planned: Planned) -> _Found | None:
     """The result in the first of the tiers that this build may read and that has it."""
     for trust in readable(ctx.build.options.trust):
-        key = key_of_result(ctx.services, ctx.project, version, planned, trust)
+        key = await key_of_result(ctx.services, ctx.project, version, planned, trust)
         build = await built_before(ctx.services, ctx.project, key.digest)
         if build is None or build.artifact is None:
             continue

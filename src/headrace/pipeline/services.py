@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from headrace.errors import InvalidInput
 from headrace.events.base import EventLog
@@ -11,7 +12,8 @@ from headrace.layers.layers import Layers
 from headrace.pipeline.values import Planned
 from headrace.queue.base import Queue
 from headrace.records.database import Database
-from headrace.settings import Settings
+from headrace.sealing import Sealer
+from headrace.settings import Settings, server_secret
 from headrace.source.base import SourceFetcher
 from headrace.store.base import Store
 
@@ -60,6 +62,11 @@ class Services:
     switched: list[Callable[[str], None]] = field(default_factory=list)
     #: Called when this process begins to stop.
     stopping: list[Callable[[], None]] = field(default_factory=list)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """Seals what nobody may read in the database."""
+        return Sealer(server_secret(self.settings))
 
     def executor_for(self, asked: str | None) -> Executor:
         """

@@ -5,9 +5,11 @@ import asyncio
 from headrace.checks.base import Output
 from headrace.checks.output_reader import DescriptorReader, list_output
 from headrace.checks.verify import verify
+from headrace.model.build import Trust
 from headrace.model.event import BuildWarning
 from headrace.model.plan import StepId
 from headrace.pipeline.context import Context
+from headrace.pipeline.secrets import reveal, secret_like
 from headrace.pipeline.values import Built, Planned
 
 
@@ -23,20 +25,18 @@ async def verify_output(ctx: Context, planned: Planned, built: Built) -> Output:
             max_files=settings.output_files,
         )
         reader = DescriptorReader(built.tree_fd, built.directory)
-        for warning in await asyncio.to_thread(verify, planned.plan, output, reader, _secrets(ctx)):
+        for warning in await asyncio.to_thread(verify, planned.plan, output, reader, await _secrets(ctx, planned)):
             ctx.record(BuildWarning(build_id=ctx.build.id, step=StepId.VERIFY, code="output.warning", message=warning))
         step.summary = f"Build produced {len(output.files)} files, {output.bytes / 1024:.0f} KiB"
         return output
 
 
-def _secrets(ctx: Context) -> dict[str, str]:
-    """The project's variables that must not be published, by their names: frameworks' public prefixes say what may be."""
-    return {
-        name: value
-        for name, value in ctx.project.settings.env.items()
-        if any(word in name.upper() for word in _SECRET_WORDS) and not name.startswith(_PUBLIC_PREFIXES)
+async def _secrets(ctx: Context, planned: Planned) -> dict[str, str]:
+    """What must not be published, by the names of its variables."""
+    plan = planned.plan
+    names = {
+        name for command in (plan.build, plan.install and plan.install.command) if command for name in command.secrets
     }
-
-
-_SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "ACCESS_KEY")
-_PUBLIC_PREFIXES = ("VITE_", "PUBLIC_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "REACT_APP_", "GATSBY_", "EXPO_PUBLIC_")
+    if ctx.build.options.trust is not Trust.TRUSTED:
+        names = set()
+    return {**secret_like(ctx.project.settings.env), **await reveal(ctx.services, ctx.project, names, StepId.VERIFY)}

@@ -47,6 +47,7 @@ def choose_install(
             argv=argv,
             directory=workspace.root,
             env=install_env(manager),
+            secrets=tuple(sorted(set(project_file.build.install_secrets))),
             network=NetworkPhase.REGISTRIES,
             limits=limits,
         ),

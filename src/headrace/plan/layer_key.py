@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from headrace.model.digest import Digest, digest_of
 from headrace.model.plan import BuildPlan, CacheKey, KeyInput, PlannedCommand, Tool
@@ -43,11 +44,18 @@ def layer_key(plan: BuildPlan, tree: Tree, *, scope: str, base_system: str) -> C
 
 
 def result_key(
-    plan: BuildPlan, tree: Digest, env: Mapping[str, str], base_system: str, *, untrusted: str | None = None
+    plan: BuildPlan,
+    tree: Digest,
+    env: Mapping[str, str],
+    base_system: str,
+    *,
+    secrets: Mapping[str, Digest] = MappingProxyType({}),
+    untrusted: str | None = None,
 ) -> CacheKey:
     """
     Key of the build's result: equal keys make equal artifacts. Limits and reasons don't belong to it. `untrusted` is the
-    trust scope of a build whose result nobody else may be given.
+    trust scope of a build whose result nobody else may be given; `secrets` are fingerprints of the secrets that the build
+    command gets, by name.
     """
     commands = [
         *(_command("install", plan.install.command) if plan.install else ()),
@@ -58,6 +66,7 @@ def result_key(
         [
             KeyInput(name="files", digest=tree),
             *own,
+            *(KeyInput(name=f"secret {name}", digest=secrets[name]) for name in sorted(secrets)),
             *_tools(plan.tools),
             *commands,
             KeyInput(name="output", digest=_of([plan.output, plan.output_candidates])),
@@ -100,7 +109,7 @@ def _tools(tools: Iterable[Tool]) -> list[KeyInput]:
 
 def _command(name: str, command: PlannedCommand) -> list[KeyInput]:
     return [
-        KeyInput(name=f"{name} command", digest=_of([command.argv, command.directory, command.network])),
+        KeyInput(name=f"{name} command", digest=_of(_said(command))),
         *(
             KeyInput(
                 name=f"variable {variable}" if name == "build" else f"{name} variable {variable}", digest=_of(value)
@@ -108,6 +117,11 @@ def _command(name: str, command: PlannedCommand) -> list[KeyInput]:
             for variable, value in sorted(command.env.items())
         ),
     ]
+
+
+def _said(command: PlannedCommand) -> list[object]:
+    plain: list[object] = [command.argv, command.directory, command.network]
+    return [*plain, command.secrets] if command.secrets else plain
 
 
 def _machine(base_system: str) -> list[KeyInput]:

@@ -95,7 +95,8 @@ def parts_of(wanted: Wanted) -> Parts:
             argv, expected, choice = with_members.argv, with_members.env, with_members.choice
         if not workspace.root and not view.root and file.build.command is None:
             argv = after_lifecycle(argv, install.needs, manager)
-        build = base.but(argv=argv, env=build_env(file, wanted.settings.env, expected))
+        env = build_env(file, wanted.settings.env, expected)
+        build = base.but(argv=argv, env=env, secrets=tuple(sorted(set(file.build.secrets))))
     dev = _dev(wanted, manager, base, in_workspace=in_workspace, node_version=node.version)
     network_choice = Choice(
         subject="network of the build",

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from headrace.model.limits import NetworkPhase
 from headrace.model.project import ProxyRule
+from headrace.model.secret import MOST, is_name
 from headrace.model.value import Value
 from headrace.plan.project_files import ProjectFiles
 from headrace.plan.project_view import joined, parse_toml
@@ -49,6 +50,13 @@ class BuildTable(Value):
     )
     network: NetworkPhase | None = Field(
         default=None, description="What the build command may reach: `none`, `registries` or `internet`."
+    )
+
+    secrets: tuple[str, ...] = Field(
+        default=(), description="Secrets of the project (`headrace secrets`) that the build command gets as variables."
+    )
+    install_secrets: tuple[str, ...] = Field(
+        default=(), description="The same for the install, such as the token of a registry that `.npmrc` names."
     )
 
 
@@ -145,6 +153,7 @@ def _parse(path: str, text: str) -> ProjectFile:
         where = tuple(str(part) for part in first["loc"])
         raise _mistake(path, text, where, _words_of(first)) from exc
     _check_env(path, text, parsed.env)
+    _check_secrets(path, text, parsed.build)
     _check_proxy(path, text, parsed.dev.proxy)
     return parsed.but(path=path)
 
@@ -225,6 +234,14 @@ def _check_proxy(path: str, text: str, proxy: dict[str, str]) -> None:
                 else f"{to!r} is not an address such as http://127.0.0.1:8000"
             )
             raise _mistake(path, text, ("dev", "proxy", below), what) from exc
+
+
+def _check_secrets(path: str, text: str, build: BuildTable) -> None:
+    for key, names in (("secrets", build.secrets), ("install_secrets", build.install_secrets)):
+        if len(names) > MOST:
+            raise _mistake(path, text, ("build", key), f"names more than {MOST} secrets")
+        if odd := next((name for name in names if not is_name(name)), None):
+            raise _mistake(path, text, ("build", key), f"{odd!r} can't be the name of a secret")
 
 
 def _check_env(path: str, text: str, env: dict[str, str]) -> None:

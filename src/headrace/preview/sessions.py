@@ -1,12 +1,9 @@
 """All previews of one process: found by project or address, put to sleep when idle or when memory is short."""
 
 import asyncio
-import os
-import secrets
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import structlog
 
@@ -22,6 +19,7 @@ from headrace.preview.facts import Facts
 from headrace.preview.session import Session
 from headrace.preview.visit import Visit
 from headrace.records import projects, versions
+from headrace.settings import server_secret
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +37,7 @@ _FIRST_PAGE_SECONDS = 5.0
 @asynccontextmanager
 async def open_previews(services: Services) -> AsyncIterator["Previews"]:
     """Previews of this process, as long as this is open. All of them sleep when it closes."""
-    secret = await asyncio.to_thread(_secret, services.settings.data_dir / "secret")
+    secret = await asyncio.to_thread(server_secret, services.settings)
     previews = Previews(services, secret)
     services.journal.listen(previews.heard)
     house = asyncio.create_task(previews.keep_house(), name="previews")
@@ -227,12 +225,3 @@ def _made_with(project: Project) -> tuple[object, ...]:
     """The settings that decide how a builder runs."""
     settings = project.settings
     return (settings.root, settings.env, settings.build_network, settings.limits, settings.preview.mode)
-
-
-def _secret(path: Path) -> bytes:
-    """Signs links of this server. Made on first use; a new one makes all links and cookies of before worthless."""
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-    return path.read_bytes()

@@ -12,10 +12,11 @@ from headrace.errors import ExecutorUnavailable
 from headrace.executor.base import Sandbox
 from headrace.layers.layers import Layer
 from headrace.layers.toolchain import nested_calls
+from headrace.masking import mask_text
 from headrace.model.diagnostic import LogLine
 from headrace.model.digest import Digest
 from headrace.model.limits import Limits
-from headrace.model.plan import BuildPlan
+from headrace.model.plan import BuildPlan, StepId
 from headrace.model.preview import PreviewMode
 from headrace.model.project import Project
 from headrace.model.sandbox import (
@@ -30,6 +31,7 @@ from headrace.model.sandbox import (
 from headrace.model.version import Tree
 from headrace.pipeline.command import egress, search_path, tool_mounts
 from headrace.pipeline.context import preview_sandboxes
+from headrace.pipeline.secrets import reveal, secret_like
 from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
 from headrace.plan.project_files import DirectoryFiles
@@ -83,6 +85,7 @@ class Warm:
         self._held = AsyncExitStack()
         self._keep: Sequence[str] = ()
         self._worked = False
+        self._hidden: Sequence[str] = ()
         self._reader: OutputReader | None = None
         self._sandbox: Sandbox
         self._builder: Builder
@@ -129,12 +132,14 @@ class Warm:
         setup = self.driver.setup(self.plan, files, self.choice.mode, self._sandbox.free_port)
         self._keep = setup.keep
         lines = PrintedLines(log)
-        self._run = asyncio.create_task(self._sandbox.run(self._command(setup), log), name=self._name)
+        command = self._command(setup, await self._secrets())
+        self._hidden = command.secret_values
+        self._run = asyncio.create_task(self._sandbox.run(command, log), name=self._name)
         held.push_async_callback(self._ended)
         await self._started()
         self._builder = self.driver.attach(setup, self.plan, _Link(self._sandbox, self._run, lines))
         held.push_async_callback(self._builder.close)
-        self._builder.on_error(on_error)
+        self._builder.on_error(lambda outcome: on_error(self._masked(outcome)))
         if setup.page_port is not None and self.choice.mode is PreviewMode.DEV:
             self.upstream = Upstream(id=self._name, port=setup.page_port, socket=self._sandbox.socket, host=setup.host)
         else:
@@ -147,7 +152,7 @@ class Warm:
             )
 
     async def first(self) -> Outcome:
-        outcome = self._explained(await self._builder.first())
+        outcome = self._told(await self._builder.first())
         self._worked = outcome.ok
         if self.upstream is not None and outcome.page_port is not None:
             self.upstream = replace(self.upstream, port=outcome.page_port, host=_at_port(self.upstream.host, outcome))
@@ -160,7 +165,7 @@ class Warm:
         """Bring the working directory to the tree `after` and wait for what comes of it."""
         await self._write(difference, contents)
         self.tree = after
-        return self._explained(await self._builder.apply(difference.change))
+        return self._told(await self._builder.apply(difference.change))
 
     async def shown(self) -> Shown | None:
         """What the build wrote; None in dev mode. Raises StepFailed."""
@@ -211,6 +216,20 @@ class Warm:
         if not self._run.cancelled():
             self._run.exception()
 
+    def _told(self, outcome: Outcome) -> Outcome:
+        return self._explained(self._masked(outcome))
+
+    def _masked(self, outcome: Outcome) -> Outcome:
+        """A driver's program tells errors on a way of its own, past the log and its masking."""
+        values = self._hidden
+        if not values or outcome.ok:
+            return outcome
+        seen = [
+            one.but(message=mask_text(one.message, values), excerpt=one.excerpt and mask_text(one.excerpt, values))
+            for one in outcome.diagnostics
+        ]
+        return replace(outcome, diagnostics=tuple(seen), message=mask_text(outcome.message, values))
+
     def _explained(self, outcome: Outcome) -> Outcome:
         if outcome.ok or not self.ended:
             return outcome
@@ -225,7 +244,12 @@ class Warm:
             return _KILLED.get(result.killed_by, f"it was killed ({result.killed_by})")
         return f"it exited with {result.exit_code}"
 
-    def _command(self, setup: Setup) -> SandboxCommand:
+    async def _secrets(self) -> dict[str, str]:
+        """Those of the build command, for which the builder stands."""
+        names = self.plan.build.secrets if self.plan.build else ()
+        return await reveal(self._services, self._project, names, StepId.BUILD)
+
+    def _command(self, setup: Setup, secrets: Mapping[str, str]) -> SandboxCommand:
         settings = self._project.settings
         own = {"FORCE_COLOR": "1", "HEADRACE": "1", "HEADRACE_PREVIEW": "1", "LANG": "C.UTF-8", "TZ": "UTC"}
         path = search_path(setup.directory, self.plan.tools)
@@ -233,7 +257,8 @@ class Warm:
             index=0,
             argv=setup.argv,
             directory=f"{WORKING_DIRECTORY}/{setup.directory}".rstrip("/"),
-            env={**own, **nested_calls(self.plan.tools), **settings.env, **setup.env, "PATH": path},
+            env={**own, **nested_calls(self.plan.tools), **settings.env, **setup.env, **secrets, "PATH": path},
+            secrets=tuple(sorted({*secrets, *secret_like(settings.env)})),
             egress=egress(self._services.settings, settings.build_network),
             limits=self._limits,
         )

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from headrace.records.compact import DigestBytes, IdBytes
 
 #: The schema that this code speaks. A test compares it with the newest migration.
-SCHEMA = "0002"
+SCHEMA = "0003"
 
 #: Constraints need names, so that SQLite's batch migrations can find them again.
 metadata = MetaData(
@@ -167,6 +168,18 @@ cache_decisions = Table(
     Column("build_id", String(40), ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
     Column("seq", BigInteger, primary_key=True),
     Column("event", JSON, nullable=False),
+)
+
+#: Values are sealed; the fingerprint tells whether one changed, to whoever has the key.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("project_id", String(40), ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    _digest("fingerprint", nullable=False),
+    Column("masked", Boolean, nullable=False),
+    Column("set_at", String(40), nullable=False),
 )
 
 idempotency = Table(

@@ -36,6 +36,8 @@ def refused(text: str) -> Failure:
         ('[env]\nA = "1"\nB = "a\\u0000b"\n', 3, "NUL"),
         ('[dev.proxy]\n"/a" = "http://127.0.0.1:1"\n"api" = "http://127.0.0.1:1"\n', 3, "is not a path"),
         ('[dev.proxy]\n"/api/" = "https://example.org/x"\n', 2, "is not an address"),
+        ('[build]\nsecrets = ["A B"]\n', 2, "can't be the name of a secret"),
+        ('[build]\ninstall_secrets = ["PATH"]\n', 2, "can't be the name of a secret"),
         ("[dev]\nprox = 1\n", 2, "did you mean 'proxy'"),
         ("[build\n", 1, "not valid TOML"),
         ('a = "1"\na = "2"\n', 2, "not valid TOML"),
