@@ -22,7 +22,7 @@ from headrace.model.sandbox import (
     SandboxSpec,
 )
 from headrace.pipeline.context import Context, sandbox_name
-from headrace.pipeline.secrets import granted, secret_like
+from headrace.pipeline.secrets import granted, secret_like, shown_env
 from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
 from headrace.plan.project_files import DirectoryFiles
@@ -112,7 +112,7 @@ def environment(ctx: Context, step: StepId, command: PlannedCommand, planned: Pl
     }
     # A project's variables are no input of its layer, so an install must not see them; nor must it see where a version is from.
     installs = step is StepId.DEPENDENCIES
-    theirs = {} if installs else {**_where_from(planned), **ctx.project.settings.env}
+    theirs = {} if installs else {**_where_from(planned), **shown_env(ctx)}
     return {**own, **theirs, **command.env, "PATH": search_path(command.directory, tools)}
 
 

@@ -48,10 +48,19 @@ async def granted(ctx: Context, names: Collection[str], step: StepId) -> dict[st
     """
     if ctx.build.options.trust is Trust.TRUSTED:
         return await reveal(ctx.services, ctx.project, names, step)
-    if names:
-        said = f"{', '.join(sorted(names))}: no secret is given to an untrusted build"
+    if withheld := {*names, *secret_like(ctx.project.settings.env)}:
+        said = f"{', '.join(sorted(withheld))}: no secret is given to an untrusted build"
         ctx.record(BuildWarning(build_id=ctx.build.id, step=step, code="secret.withheld", message=said))
     return {}
+
+
+def shown_env(ctx: Context) -> Mapping[str, str]:
+    """The variables of the project's settings that this build gets: of an untrusted one, those that are called like no secret."""
+    env = ctx.project.settings.env
+    if ctx.build.options.trust is Trust.TRUSTED:
+        return env
+    hidden = secret_like(env)
+    return {name: value for name, value in env.items() if name not in hidden}
 
 
 async def fingerprints(services: Services, project: Project, plan: BuildPlan) -> Mapping[str, Digest]:
