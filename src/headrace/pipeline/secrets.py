@@ -48,7 +48,9 @@ async def granted(ctx: Context, names: Collection[str], step: StepId) -> dict[st
     """
     if ctx.build.options.trust is Trust.TRUSTED:
         return await reveal(ctx.services, ctx.project, names, step)
-    if withheld := {*names, *secret_like(ctx.project.settings.env)}:
+    # An install is never shown the settings' variables.
+    like = secret_like(ctx.project.settings.env) if step is StepId.BUILD else {}
+    if withheld := {*names, *like}:
         said = f"{', '.join(sorted(withheld))}: no secret is given to an untrusted build"
         ctx.record(BuildWarning(build_id=ctx.build.id, step=step, code="secret.withheld", message=said))
     return {}
