@@ -16,12 +16,12 @@ from headrace.settings import Settings
 from headrace.source._address import Resolve, addresses_of, resolve
 from headrace.source._aside import filled
 from headrace.source._bring import bring
-from headrace.source._checkout import Listing, list_commit, write_out
+from headrace.source._checkout import Listing, Local, list_commit, write_out
 from headrace.source._command import GitCommand
 from headrace.source._commit import author_and_message
-from headrace.source._failures import source_failed
+from headrace.source._failures import source_failed, too_large
 from headrace.source._mirror import Mirror, mirror_path, prune_mirrors
-from headrace.source._process import GitFailed, run_git
+from headrace.source._process import GitFailed, TooMuchOutput, run_git
 from headrace.source._refs import Wanted, branch_of, choose
 from headrace.source._remote import Credential, check_commit, check_ref, parse_remote, split_credential
 from headrace.source._session import Session
@@ -112,7 +112,7 @@ def _write(session: Session, mirror: Mirror, wanted: Wanted, into: Path) -> Fetc
     listing = list_commit(git, wanted.commit, stop, most_files=settings.upload_files, most_bytes=settings.upload_bytes)
     if not listing.files:
         raise source_failed(FailureReason.SOURCE_EMPTY, "the commit has no files", hint="push some files first")
-    author, message = author_and_message(run_git(git("cat-file", "commit", wanted.commit), stop))
+    author, message = _who_and_why(git, wanted.commit, stop)
     with filled(into) as aside:
         pointers = write_out(git, listing, aside, stop)
     return Fetched(
@@ -123,6 +123,13 @@ def _write(session: Session, mirror: Mirror, wanted: Wanted, into: Path) -> Fetc
         branch=wanted.branch,
         notes=_notes(listing, pointers),
     )
+
+
+def _who_and_why(git: Local, commit: str, stop: Stop) -> tuple[str, str]:
+    try:
+        return author_and_message(run_git(git("cat-file", "commit", commit), stop))
+    except TooMuchOutput:
+        raise too_large("the commit itself, its message and its parents, has more than 1 MiB") from None
 
 
 def _notes(listing: Listing, pointers: int) -> list[str]:
