@@ -178,16 +178,18 @@ def _parse_list(data: bytes, entries: int) -> Iterator[ZipMember]:
         if mark != b"PK\1\2" or at > len(data) or disk:
             raise corrupt("its list makes no sense")
         size, packed, offset = _wide(extra, size, packed, offset)
+        text = _name(name, flags, extra)
         mode = attributes >> 16 if made_by >> 8 in _UNIX_SYSTEMS else 0
-        yield _member(name, flags=flags, method=method, crc=crc, packed=packed, size=size, offset=offset, mode=mode)
+        yield _member(
+            text, name, flags=flags, method=method, crc=crc, packed=packed, size=size, offset=offset, mode=mode
+        )
     if at != len(data):
         raise corrupt("its list has more than its entries")
 
 
 def _member(
-    raw: bytes, *, flags: int, method: int, crc: int, packed: int, size: int, offset: int, mode: int
+    name: str, raw: bytes, *, flags: int, method: int, crc: int, packed: int, size: int, offset: int, mode: int
 ) -> ZipMember:
-    name = _decoded(raw, flags)
     if flags & _ENCRYPTED:
         raise unsupported("the archive is encrypted")
     if method not in (0, 8):
@@ -204,24 +206,35 @@ def _member(
     return ZipMember(name, raw, flags, method, crc, packed, size, offset, mode)
 
 
-def _decoded(raw: bytes, flags: int) -> str:
+def _name(raw: bytes, flags: int, extra: bytes) -> str:
+    better = _field(extra, 0x7075)[5:]
     try:
         # Many archivers write UTF-8 and don't say so.
-        return raw.decode()
+        name = raw.decode()
     except UnicodeDecodeError:
         if flags & _UTF8:
             raise invalid(f"a name is not UTF-8: {raw[:100]!r}") from None
-        return raw.decode("cp437")
+        # In the code page of some old system; the field then says what it means.
+        return better.decode(errors="replace") or raw.decode("cp437")
+    if better and better != raw:
+        raise invalid(f"a member has two names: {raw[:100]!r} and {better[:100]!r}")
+    return name
+
+
+def _field(extra: bytes, wanted: int) -> bytes:
+    """The data of an extra field, of several with one number that of the last."""
+    data = b""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<2H", extra)
+        if kind == wanted:
+            data = extra[4 : 4 + length]
+        extra = extra[4 + length :]
+    return data
 
 
 def _wide(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
     """Sizes beyond 32 bits stand in an extra field, those only that don't fit, in this order."""
-    wide = b""
-    while len(extra) >= 4:
-        kind, length = struct.unpack_from("<2H", extra)
-        if kind == 1:
-            wide = extra[4 : 4 + length]
-        extra = extra[4 + length :]
+    wide = _field(extra, 1)
     values = [size, packed, offset]
     for index, value in enumerate(values):
         if value == _MORE:
