@@ -80,6 +80,26 @@ def prune(budget: int | None, as_json: bool) -> None:
         note(f"removed {len(pruned['removed'])} entries, {size(pruned['freed_bytes'])}")
 
 
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(as_json: bool) -> None:
+    """Compare every entry and stored blob with what it is named by. What is damaged is dropped and made again when needed."""
+    from headrace.cli.servers import reading
+    from headrace.settings import read_settings
+
+    with reading(read_settings()) as client:
+        checked = client.post("/cache/verify", {})
+    if as_json:
+        data(checked)
+    else:
+        rows = [[one["digest"].removeprefix("sha256:")[:12], one["kind"], one["why"]] for one in checked["damaged"]]
+        if rows:
+            answer(table(["entry", "kind", "what is wrong"], rows))
+        note(f"{checked['checked']} entries checked, {len(rows)} damaged and dropped")
+    if checked["damaged"]:
+        raise SystemExit(1)
+
+
 @command.command("rm")
 @click.argument("entry", required=False)
 @click.option("--all", "everything", is_flag=True, help="Remove every entry.")

@@ -4,7 +4,7 @@ What lies on disk for a layer, below `<root>/<64 hexadecimal digits>/`:
     tree/        the files
     layer.json   what is known about them, with a checksum; never changed
     lock         held shared by whoever uses the tree; its modification time is the last use
-    synced       there once all of it is known to be on disk
+    synced       there once all of it is known to be on disk; the digest of what `tree` held then
 """
 
 import os
@@ -84,8 +84,16 @@ def read_record(entry: str, boot: str) -> Record | None:
     return record
 
 
-def mark_synced(entry: Path) -> None:
-    replace_file(entry / SYNCED, b"", durable=False)
+def mark_synced(entry: Path, content: Digest) -> None:
+    replace_file(entry / SYNCED, content.encode(), durable=False)
+
+
+def synced_content(entry: Path) -> Digest | None:
+    """What `tree` held when it was known to be on disk; None when that is not known."""
+    try:
+        return (entry / SYNCED).read_text() or None
+    except OSError:
+        return None
 
 
 def layer_of(record: Record, tree: Path, used_at: str) -> Layer:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from headrace.disk import locked, measure, remove_tree, storage_errors, sync_file_system
 from headrace.errors import NotFound
+from headrace.layers._content import content_digest
 from headrace.layers._entry import (
     LOCK,
     RECORD,
@@ -29,6 +30,7 @@ from headrace.layers._entry import (
     mark_synced,
     read_record,
     stamp,
+    synced_content,
     this_boot,
     write_record,
 )
@@ -185,8 +187,20 @@ class Layers:
             sync_file_system(self._root)
         for entry in waiting:
             with suppress(FileNotFoundError):
-                mark_synced(entry)
+                mark_synced(entry, content_digest(entry / TREE))
         return len(waiting)
+
+    def damaged(self, layer: Layer) -> str | None:
+        """What is wrong with the files of a layer, in words; None when they are as they were. Reads all of them."""
+        try:
+            taken, files = measure(layer.path)
+            before = synced_content(layer.path.parent)
+            now = content_digest(layer.path) if before else None
+        except OSError as exc:
+            return f"a file can't be read: {exc}"
+        if (taken, files) != (layer.bytes, layer.files):
+            return f"{files} files of {taken} bytes, made with {layer.files} of {layer.bytes}"
+        return "a file has other bytes than when it was made" if now != before else None
 
     def _find(self, name: str) -> Layer | None:
         entry = self._prefix + name

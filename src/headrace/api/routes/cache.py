@@ -17,6 +17,7 @@ from headrace.collect import prune
 from headrace.errors import NotFound
 from headrace.layers.layers import Layer
 from headrace.model.digest import is_digest
+from headrace.pipeline.cache_check import CacheCheck, check_caches
 from headrace.pipeline.services import Services
 
 router = router_of("cache")
@@ -47,6 +48,19 @@ async def prune_cache(
         )
 
     return await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
+
+
+@router.post("/cache/verify", response_model=CacheCheck)
+async def verify_cache(request: Request, services: Wired, idempotency_key: IdempotencyKey = None) -> Response:
+    """
+    Read every layer, tool chain and blob and compare it with what it is named by; what is damaged is dropped. Takes as long
+    as reading all of it takes.
+    """
+
+    async def act() -> Response:
+        return answer(await check_caches(services))
+
+    return await once(services, request, idempotency_key, b"", act)
 
 
 @router.delete("/cache/{digest}", status_code=204)

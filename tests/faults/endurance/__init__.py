@@ -1,0 +1,1 @@
+"""Endurance: faults are injected into a real Headrace, and what must hold after each is checked."""

@@ -1,0 +1,218 @@
+"""A `headrace serve` of our own over a data directory: started, killed, frozen, started again."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {seconds:g} s")
+        time.sleep(0.01)
+
+
+def provisions() -> Path:
+    """Base system and tool chains, made once and shared by all data directories of this machine's tests."""
+    kept = os.environ.get("TEST_PROVISIONS")
+    return Path(kept) if kept else Path(tempfile.gettempdir()) / f"headrace-provisions-{os.getuid()}"
+
+
+def new_data_dir(place: Path) -> Path:
+    """An empty data directory that needs not fetch what every build needs."""
+    place.mkdir(mode=0o700, exist_ok=True)
+    for shared in ("base", "tools"):
+        (provisions() / shared).mkdir(parents=True, exist_ok=True)
+        (place / shared).symlink_to(provisions() / shared)
+    return place
+
+
+class Server:
+    """`wrap` is a command that starts the server; `settings` are variables without their prefix."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, object],
+        wrap: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data_dir = data_dir
+        self.wrap = tuple(wrap)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+        own = {"HEADRACE_DATA_DIR": str(data_dir), "HEADRACE_PORT": "0", "NO_COLOR": "1"}
+        given = {f"HEADRACE_{name.upper()}": str(value) for name, value in settings.items()}
+        self.environment = kept | own | given | dict(env or {})
+        # Beside the directory: it may be on a disk that is full.
+        self.log = data_dir.parent / f"{data_dir.name}.log"
+        self.url = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+
+    @property
+    def pid(self) -> int:
+        """Of the server itself, also when it was started through another program."""
+        return self._pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, seconds: float = 60) -> None:
+        said = self.data_dir.parent / f"{self.data_dir.name}.pid"
+        announced = self.data_dir / "server.json"
+        before = announced.read_bytes() if announced.exists() else b""
+        said.unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self.wrap, sys.executable, "-m", "headrace", "serve"],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(
+            lambda: not self.running or (announced.exists() and announced.read_bytes() not in (b"", before)),
+            seconds,
+            "the start of the server",
+        )
+        if not self.running:
+            raise AssertionError(f"the server did not start:\n{self.said()}")
+        about = json.loads(announced.read_bytes())
+        self._pid, self.url = about["pid"], about["url"]
+        token = (self.data_dir / "token").read_text()
+        self.http = httpx2.Client(
+            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60
+        )
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+
+    def kill(self) -> None:
+        """As a crash would: no chance to say anything."""
+        self._signal(signal.SIGKILL)
+        self._gone(10)
+
+    def terminate(self, seconds: float = 30) -> None:
+        self._signal(signal.SIGTERM)
+        self._gone(seconds)
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        if self.running:
+            with suppress(ProcessLookupError):
+                self.thaw()
+            try:
+                self.terminate()
+            except AssertionError:
+                self.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        os.kill(self._pid, number)
+
+    def _gone(self, seconds: float) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the server did not end within {seconds:g} s") from None
+        finally:
+            self.http.close()
+
+    # What a client does
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """An answer that is no fault of ours: a 500 is one."""
+        answer = self.http.request(method, path, **options)
+        if answer.status_code == 500:
+            raise AssertionError(f"HTTP 500 for {method} {path}: {answer.text[:500]}\n{self.said()}")
+        return answer
+
+    def json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self.ask(method, path, **options)
+        if not answer.is_success:
+            raise AssertionError(f"{answer.status_code} for {method} {path}: {answer.text[:500]}")
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def project(self, name: str) -> dict[str, Any]:
+        return self.json("POST", "/workspaces/default/projects", json={"name": name})
+
+    def upload(self, project_id: str, files: Mapping[str, str]) -> httpx2.Response:
+        headers = {"Content-Type": "application/x-tar"}
+        return self.ask("POST", f"/projects/{project_id}/versions", content=tar_of(files), headers=headers)
+
+    def build(self, project_id: str, **options: Any) -> dict[str, Any]:
+        return self.json("POST", f"/projects/{project_id}/builds", json={"options": options})
+
+    def see(self, build_id: str) -> dict[str, Any]:
+        return self.json("GET", f"/builds/{build_id}")
+
+    def cancel(self, build_id: str) -> httpx2.Response:
+        return self.ask("POST", f"/builds/{build_id}/cancel")
+
+    def until_ended(self, build_id: str, seconds: float = 60) -> dict[str, Any]:
+        wait_until(lambda: self.see(build_id)["status"] in ENDED, seconds, f"the end of {build_id}")
+        return self.see(build_id)
+
+    def events(self, build_id: str) -> list[dict[str, Any]]:
+        answer = self.ask("GET", f"/builds/{build_id}/events")
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    def log_path(self, build_id: str) -> Path:
+        return self.data_dir / "logs" / f"{build_id}.ndjson"
+
+    def until_logged(self, build_id: str, *parts: str, seconds: float = 60) -> None:
+        """Until a record has all these parts. Reads the file: a question to the server would change its timing."""
+
+        def is_there() -> bool:
+            with suppress(FileNotFoundError):
+                lines = self.log_path(build_id).read_text(errors="replace").splitlines()
+                return any(all(part in line for part in parts) for line in lines)
+            return False
+
+        wait_until(is_there, seconds, f"{' '.join(parts)} in the log of {build_id}")
+
+    def site(self, slug: str, path: str = "/") -> httpx2.Response:
+        host = f"{slug}.localhost:{self.url.rpartition(':')[2]}"
+        return httpx2.get(self.url + path, headers={"Host": host}, timeout=30)
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def tar_of(files: Mapping[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, text in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return packed.getvalue()
