@@ -12,7 +12,7 @@ TIMED_OUT = 124
 INTERRUPTED = 130
 
 _TIMEOUTS = {FailureReason.TIMEOUT, FailureReason.SOURCE_TIMEOUT}
-_OURS = {FailureReason.INTERNAL, FailureReason.RUNNER_LOST, FailureReason.SANDBOX_DIED}
+_OURS = {FailureReason.INTERNAL, FailureReason.RUNNER_LOST, FailureReason.SANDBOX_DIED, FailureReason.STORAGE_ERROR}
 
 
 def of_failure(failure: Failure | None) -> int:

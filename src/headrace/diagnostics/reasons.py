@@ -150,6 +150,10 @@ MEANINGS: dict[str, dict[FailureReason, Meaning]] = {
     "Headrace": {
         FailureReason.SANDBOX_DIED: Meaning("The sandbox went away while a command ran.", "Build again."),
         FailureReason.RUNNER_LOST: Meaning("The worker went away and could not be resumed.", "Build again."),
+        FailureReason.STORAGE_ERROR: Meaning(
+            "The disk or the database of this machine took nothing any more.",
+            "Look at the kernel's log, then build again. Nothing was published.",
+        ),
         FailureReason.INTERNAL: Meaning("An error of Headrace.", "Report it with the build's id; build again."),
     },
 }

@@ -10,6 +10,7 @@ from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
 from headrace.layers.toolchain import bin_directories, mount_point, nested_calls, provide
 from headrace.logreader import denied_hosts, log_lines
+from headrace.model.build import CommandState
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
 from headrace.model.limits import NetworkPhase
 from headrace.model.plan import PlannedCommand, StepId, Tool
@@ -17,6 +18,7 @@ from headrace.model.sandbox import (
     WORKING_DIRECTORY,
     CommandResult,
     Egress,
+    KillReason,
     SandboxCommand,
     SandboxMount,
     SandboxSpec,
@@ -79,9 +81,11 @@ async def run_command(
         )
     # What came before the command stands in the log before what it prints.
     await ctx.flush()
-    result = await sandbox.run(request, ctx.log)
-    if before is None or before.seconds is None:
-        ctx.record(_completed(ctx, step, result))
+    result = _known_end(before)
+    if result is None:
+        result = await sandbox.run(request, ctx.log)
+        if before is None or before.seconds is None:
+            ctx.record(_completed(ctx, step, result))
     if result.exit_code == 0 and result.killed_by is None:
         return result
     files = [file.path for file in planned.tree.files]
@@ -93,6 +97,22 @@ async def run_command(
     for diagnostic in failure.diagnostics:
         ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
     raise StepFailed(failure)
+
+
+def _known_end(before: CommandState | None) -> CommandResult | None:
+    """
+    How a command failed in an earlier attempt that died with the build's end unsaid. Its sandbox is gone by then, and a second
+    run would print everything again.
+    """
+    if before is None or before.seconds is None or (before.exit_code == 0 and before.killed_by is None):
+        return None
+    return CommandResult(
+        exit_code=before.exit_code,
+        killed_by=KillReason(before.killed_by) if before.killed_by else None,
+        seconds=before.seconds,
+        peak_memory_bytes=before.peak_memory_bytes,
+        cpu_seconds=before.cpu_seconds,
+    )
 
 
 def environment(ctx: Context, step: StepId, command: PlannedCommand, planned: Planned) -> Mapping[str, str]:

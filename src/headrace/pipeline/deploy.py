@@ -1,18 +1,24 @@
 """
 Deploy: an artifact gets an address of its own, and the project's address points at it. One pointer moves.
 
-Nobody but who was trusted moves it: an untrusted build has its own address and no other.
+Nobody but who was trusted moves it: an untrusted build has its own address and no other. After this transaction a build
+can't be cancelled any more: who asks before it gets a build that nobody ever sees, who asks after it one that succeeded.
 """
 
 from datetime import UTC, datetime
 
+from headrace.errors import LeaseLost
 from headrace.model.artifact import Artifact
 from headrace.model.build import Trust
 from headrace.model.deployment import Deployment
 from headrace.model.ids import new_id
 from headrace.model.plan import StepId
 from headrace.pipeline.context import Context
-from headrace.records import deployments
+from headrace.records import builds, deployments
+
+
+class Cancelled(Exception):
+    """Somebody wanted the end of the build before it was deployed."""
 
 
 def build_label(build_id: str) -> str:
@@ -25,9 +31,13 @@ async def deploy(ctx: Context, artifact: Artifact) -> Deployment:
         label = build_label(ctx.build.id)
         trusted = ctx.build.options.trust is Trust.TRUSTED
         async with ctx.services.db.write() as c:
+            if not await builds.holds(c, ctx.lease):
+                raise LeaseLost(f"{ctx.lease.worker} no longer holds {ctx.build.id}")
             # An earlier attempt at this build may have come this far.
             deployment = await deployments.of_build(c, ctx.build.id)
             if deployment is None:
+                if await builds.cancel_requested(c, [ctx.build.id]):
+                    raise Cancelled
                 deployment = Deployment(
                     id=new_id("dpl"),
                     project_id=ctx.project.id,

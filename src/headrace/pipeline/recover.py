@@ -24,6 +24,8 @@ async def keep_recovering(services: Services) -> None:
             await recover(services)
         except HeadraceError as exc:  # a locked database now may answer in five seconds
             _log.warning("recovery will be tried again", error=str(exc))
+        except Exception:  # without recovery no build would ever be taken up again
+            _log.exception("recovery will be tried again")
         await asyncio.sleep(EVERY_SECONDS)
 
 

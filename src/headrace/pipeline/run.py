@@ -7,25 +7,29 @@ from typing import Any
 
 import structlog
 
-from headrace.disk import remove_tree
-from headrace.errors import HeadraceError, LeaseLost, StepFailed, found
+from headrace.disk import remove_tree, storage_errors
+from headrace.errors import LeaseLost, StepFailed, found
 from headrace.model.artifact import Artifact
 from headrace.model.build import Build, BuildStatus, receipt_of
 from headrace.model.deployment import Deployment
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.event import BuildCompleted, BuildStarted
 from headrace.pipeline.artifact import publish_artifact
+from headrace.pipeline.broken import may_pass, our_fault
 from headrace.pipeline.build import run_build_command
 from headrace.pipeline.context import Context
 from headrace.pipeline.dependencies import dependency_layer
-from headrace.pipeline.deploy import address, deploy
+from headrace.pipeline.deploy import Cancelled, address, deploy
 from headrace.pipeline.plan import plan_build
 from headrace.pipeline.reuse import reuse_result
 from headrace.pipeline.source import resolve_version
 from headrace.pipeline.verify import verify_output
-from headrace.records import builds
+from headrace.records import builds, deployments
 
 _log = structlog.get_logger(__name__)
+
+#: Attempts at a build that may end by what passes. A worker makes one within five seconds of the one before.
+_ATTEMPTS = 5
 
 
 async def change_to_address(ctx: Context) -> tuple[Artifact, Deployment, bool]:
@@ -47,48 +51,59 @@ async def run_build(ctx: Context) -> Build:
     Take the build to its end and record it. A failed or timed-out build is a result.
 
     Cancelling this call records nothing: the build goes on in its sandbox, and the next attempt picks it up. A wish to
-    cancel the *build* is told by `ctx.cancelled`. Raises LeaseLost when another worker has it.
+    cancel the *build* is told by `ctx.cancelled`. Raises LeaseLost when another worker has it, and what passes, such as a busy
+    database, unless that has ended `_ATTEMPTS` attempts: then it is the build's end.
     """
     ctx.record(
         BuildStarted(build_id=ctx.build.id, worker=ctx.lease.worker, fence=ctx.lease.fence, executor=ctx.executor.name)
     )
     try:
-        ended = await _outcome(ctx)
+        with storage_errors():
+            ended = await _outcome(ctx)
     except (LeaseLost, asyncio.CancelledError):
         raise
     except Exception as exc:
+        if may_pass(exc) and ctx.lease.fence < _ATTEMPTS:
+            raise
         _log.exception("build broke", build_id=ctx.build.id)
-        ended = _failed(ctx, _our_fault(ctx, exc))
+        ended = _failed(ctx, our_fault(ctx.at[0], exc))
     return await _complete(ctx, ended)
 
 
 async def _outcome(ctx: Context) -> BuildCompleted:
+    seconds = _remaining(ctx.build)
+    if seconds is not None and seconds <= 0:
+        # An earlier attempt's time was over, and it died before it could say so. What ran must not run again.
+        return await _stopped(ctx)
     work = asyncio.create_task(change_to_address(ctx), name=f"build {ctx.build.id}")
     wish = asyncio.create_task(ctx.cancelled.wait())
     writing = asyncio.create_task(ctx.keep_writing())
     try:
-        await asyncio.wait({work, wish, writing}, timeout=_remaining(ctx.build), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, wish, writing}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if writing.done():
             writing.result()
         if not work.done():
             await _stop(work)
-            return _cancelled(ctx) if ctx.cancelled.is_set() else _failed(ctx, _timeout(ctx))
-        artifact, deployment, cached = work.result()
+            return await _stopped(ctx)
+        _, deployment, cached = work.result()
+    except Cancelled:
+        return _cancelled(ctx)
     except StepFailed as stopped:
         return _cancelled(ctx) if ctx.cancelled.is_set() else _failed(ctx, stopped.failure)
     finally:
         wish.cancel()
         await _stop(work)
         await _stop(writing)
-    return BuildCompleted(
-        build_id=ctx.build.id,
-        status=BuildStatus.SUCCEEDED,
-        seconds=0,
-        artifact=artifact.digest,
-        deployment_id=deployment.id,
-        url=address(ctx),
-        cached=cached,
-    )
+    return _succeeded(ctx, deployment, cached=cached)
+
+
+async def _stopped(ctx: Context) -> BuildCompleted:
+    """The end of a build whose stages were stopped, by a wish or by its time limit. What visitors see already has succeeded."""
+    async with ctx.services.db.write() as c:  # behind the deployment, should it be under way
+        deployment = await deployments.of_build(c, ctx.build.id)
+    if deployment is not None:
+        return _succeeded(ctx, deployment, cached=False)
+    return _cancelled(ctx) if ctx.cancelled.is_set() else _failed(ctx, _timeout(ctx))
 
 
 async def _stop(work: asyncio.Task[Any]) -> None:
@@ -130,7 +145,19 @@ def _remaining(build: Build) -> float | None:
     if build.options.seconds is None:
         return None
     started = datetime.fromisoformat(build.started_at) if build.started_at else datetime.now(UTC)
-    return max(0.1, build.options.seconds - (datetime.now(UTC) - started).total_seconds())
+    return build.options.seconds - (datetime.now(UTC) - started).total_seconds()
+
+
+def _succeeded(ctx: Context, deployment: Deployment, *, cached: bool) -> BuildCompleted:
+    return BuildCompleted(
+        build_id=ctx.build.id,
+        status=BuildStatus.SUCCEEDED,
+        seconds=0,
+        artifact=deployment.artifact,
+        deployment_id=deployment.id,
+        url=address(ctx),
+        cached=cached,
+    )
 
 
 def _failed(ctx: Context, failure: Failure) -> BuildCompleted:
@@ -147,14 +174,4 @@ def _timeout(ctx: Context) -> Failure:
         step=ctx.at[0],
         message=f"the build was stopped after its time limit of {ctx.build.options.seconds:g} s",
         hint="give it more with --timeout",
-    )
-
-
-def _our_fault(ctx: Context, exc: Exception) -> Failure:
-    known = isinstance(exc, HeadraceError)
-    return Failure(
-        reason=FailureReason.INTERNAL,
-        step=ctx.at[0],
-        message=str(exc) if known else "Headrace itself failed; the server's log says why",
-        hint=exc.hint if isinstance(exc, HeadraceError) else "try again; if it stays, report it with the server's log",
     )

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from headrace.errors import LeaseLost, found
+from headrace.errors import HeadraceError, LeaseLost, found
 from headrace.model.build import Build
 from headrace.model.job import Lease
 from headrace.pipeline.context import Context
@@ -37,6 +37,9 @@ class Worker:
     async def handle(self, build_id: str) -> None:
         """Take the build and bring it to its end; nothing when it has ended or another worker has it."""
         services = self._services
+        if build_id in self._running:
+            # The clock jumped, or the database was busy for so long that our own lease ran out: nobody else has the build.
+            return
         await services.journal.replay(build_id)
         async with services.db.write() as c:
             lease = await builds.claim(c, build_id, services.worker, services.settings.lease_seconds)
@@ -48,6 +51,8 @@ class Worker:
             await self._run(ctx)
         except LeaseLost:
             _log.warning("another worker has taken the build over", build_id=build_id)
+        except HeadraceError as exc:
+            _log.warning("the build waits for another attempt", build_id=build_id, error=str(exc))
         finally:
             self._running.pop(build_id, None)
             async with services.db.write() as c:
@@ -90,14 +95,17 @@ class Worker:
         due = 0.0
         while True:
             now = asyncio.get_running_loop().time()
-            if now >= due:
-                async with services.db.write() as c:
-                    held = await builds.renew(c, ctx.lease.worker, seconds)
-                if ctx.build.id not in held:
-                    return
-                due = now + seconds / 3
-            if not ctx.cancelled.is_set():
-                async with services.db.read() as c:
-                    if await builds.cancel_requested(c, [ctx.build.id]):
-                        ctx.cancelled.set()
+            try:
+                if now >= due:
+                    async with services.db.write() as c:
+                        if not await builds.renew(c, ctx.lease, seconds):
+                            return
+                    due = now + seconds / 3
+                if not ctx.cancelled.is_set():
+                    async with services.db.read() as c:
+                        if await builds.cancel_requested(c, [ctx.build.id]):
+                            ctx.cancelled.set()
+            except HeadraceError as exc:
+                # A lease that ran out and that nobody took still holds: what can't be asked now is asked again.
+                _log.warning("the lease could not be renewed", build_id=ctx.build.id, error=str(exc))
             await asyncio.sleep(LOOK_SECONDS)

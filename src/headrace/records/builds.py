@@ -123,15 +123,10 @@ async def claim(c: AsyncConnection, build_id: str | None, worker: str, seconds: 
     return Lease(build_id=row.id, worker=worker, fence=row.fence) if row else None
 
 
-async def renew(c: AsyncConnection, worker: str, seconds: float) -> set[str]:
-    """Prolong all leases of the worker; the ids of the builds that it still holds."""
-    held = await c.execute(
-        update(builds)
-        .where(builds.c.worker == worker, _UNFINISHED)
-        .values(lease_until=seconds_now() + seconds)
-        .returning(builds.c.id)
-    )
-    return set(held.scalars())
+async def renew(c: AsyncConnection, lease: Lease, seconds: float) -> bool:
+    """Prolong the lease. False when another attempt at the build has begun."""
+    held = await c.execute(update(builds).where(*_of(lease)).values(lease_until=seconds_now() + seconds))
+    return held.rowcount > 0
 
 
 async def release(c: AsyncConnection, lease: Lease) -> None:

@@ -1,0 +1,41 @@
+"""What ends an attempt at a build without being the build's fault: whether it passes, and what is said when it does not."""
+
+import errno
+
+from headrace.errors import DatabaseUnusable, HeadraceError, StoreFull, ToolUnavailable
+from headrace.model.diagnostic import Failure, FailureReason
+from headrace.model.plan import StepId
+
+#: Codes of what may be over in a moment.
+_PASSING = {"db.busy", "storage.busy", "storage.error"}
+#: This machine is short of something that others will give back.
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
+
+
+def may_pass(exc: Exception) -> bool:
+    """Whether another attempt may go well: nothing that can be said now would be about the project."""
+    if isinstance(exc, HeadraceError):
+        return isinstance(exc, StoreFull | DatabaseUnusable) or exc.exact_code in _PASSING
+    return isinstance(exc, OSError) and exc.errno in _SHORT
+
+
+def our_fault(step: StepId, exc: Exception) -> Failure:
+    known = isinstance(exc, HeadraceError)
+    return Failure(
+        reason=_reason(exc),
+        step=step,
+        message=str(exc) if known else "Headrace itself failed; the server's log says why",
+        hint=exc.hint if isinstance(exc, HeadraceError) else "try again; if it stays, report it with the server's log",
+    )
+
+
+def _reason(exc: Exception) -> FailureReason:
+    match exc:
+        case StoreFull():
+            return FailureReason.DISK_FULL
+        case ToolUnavailable():
+            return FailureReason.REGISTRY_UNAVAILABLE
+        case HeadraceError(exact_code="storage.error") | DatabaseUnusable():
+            return FailureReason.STORAGE_ERROR
+        case _:
+            return FailureReason.INTERNAL
