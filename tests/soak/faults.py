@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import sys
 import time
 
 from endurance.figures import figure
