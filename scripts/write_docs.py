@@ -98,6 +98,7 @@ _MADE_HERE = {
     "data_dir": "`$XDG_DATA_HOME/headrace`, or `~/.local/share/headrace`",
     "cpus": "all of the machine",
     "ca_file": "`$SSL_CERT_FILE`, or the system's",
+    "builds_memory_bytes": "three quarters of the machine's",
     "preview_memory_bytes": "half of the machine's",
 }
 

@@ -59,7 +59,15 @@ class Settings(BaseSettings):
     oci_runtime: str | None = Field(default=None, description="`runc` or `crun`. Without it the first that works.")
     safe_mode: bool = Field(default=False, description="Refuse to run any project's code.")
     builds_at_once: int = Field(
-        default=2, ge=1, le=256, description="Builds that run at the same time on this machine."
+        default=2,
+        ge=1,
+        le=256,
+        description="Builds that run at the same time, of all processes with this data directory.",
+    )
+    builds_memory_bytes: int = Field(
+        default_factory=lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4,
+        ge=64 * MIB,
+        description="Memory of running builds, together with what warm previews hold; a build that would not fit waits.",
     )
     npm_registry: str = Field(
         default="https://registry.npmjs.org", description="Where npm packages and Node come from."

@@ -1,11 +1,12 @@
 """What the API shows of things: the model's values, and where they are reached."""
 
+from dataclasses import asdict
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
 from headrace.model.artifact import Manifest
-from headrace.model.build import Build
+from headrace.model.build import Build, WaitReason
 from headrace.model.change import FileDelta
 from headrace.model.diagnostic import Diagnostic
 from headrace.model.digest import Digest
@@ -14,6 +15,7 @@ from headrace.model.preview import PreviewState
 from headrace.model.project import Project
 from headrace.model.secret import Secret
 from headrace.model.version import Version
+from headrace.pipeline.admission import Standing, standings
 from headrace.pipeline.deploy import build_label
 from headrace.pipeline.services import Services
 from headrace.source.base import SourceFile
@@ -34,8 +36,21 @@ class ProjectView(Project):
     url: str | None = Field(default=None, description="Address of the project's active deployment.")
 
 
+class WaitingView(BaseModel):
+    """How a build stands that waits, as things are now."""
+
+    ahead: int | None = Field(
+        description="How many builds are started before it; null when they are too many to count."
+    )
+    reason: WaitReason | None = Field(
+        description="What the first of the line waits for; null when it starts in a moment."
+    )
+    message: str
+
+
 class BuildView(Build):
     url: str | None = Field(default=None, description="Address of this build's own artifact.")
+    waiting: WaitingView | None = Field(default=None, description="Of a queued build: why it does not run yet.")
 
 
 class BucketView(BaseModel):
@@ -140,9 +155,22 @@ def project_view(services: Services, project: Project) -> ProjectView:
     return ProjectView(**_fields(project), url=services.public.site(project.slug))
 
 
-def build_view(services: Services, build: Build) -> BuildView:
-    shown = build.artifact is not None and build.deployment_id is not None
-    return BuildView(**_fields(build), url=services.public.site(build_label(build.id)) if shown else None)
+async def build_view(services: Services, build: Build) -> BuildView:
+    return (await build_views(services, [build]))[0]
+
+
+async def build_views(services: Services, shown: list[Build]) -> list[BuildView]:
+    waiting = await standings(services, shown)
+    return [_build_view(services, build, waiting.get(build.id)) for build in shown]
+
+
+def _build_view(services: Services, build: Build, stands: Standing | None) -> BuildView:
+    deployed = build.artifact is not None and build.deployment_id is not None
+    return BuildView(
+        **_fields(build),
+        url=services.public.site(build_label(build.id)) if deployed else None,
+        waiting=WaitingView(**asdict(stands)) if stands else None,
+    )
 
 
 def _fields(value: BaseModel) -> dict[str, object]:

@@ -30,8 +30,10 @@ def command(project: str | None, status: str | None, as_json: bool, limit: int) 
 
 
 def _row(build: dict[str, object]) -> list[object]:
-    failure = build.get("failure")
+    failure, waiting = build.get("failure"), build.get("waiting")
     why = failure.get("reason") if isinstance(failure, dict) else ""
+    if isinstance(waiting, dict):
+        why = waiting.get("message")
     return [build["id"], build["status"], _took(build), build["created_at"], why]
 
 

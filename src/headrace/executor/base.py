@@ -131,6 +131,12 @@ class Executor(Protocol):
         """Ids of all sandboxes that are open or were left behind, whichever process opened them."""
         ...
 
+    async def memory_of(self, sandbox_id: str) -> int | None:
+        """
+        What `Sandbox.memory` says of the sandbox with this id, whichever process opened it. None also when there is none.
+        """
+        ...
+
     async def discard(self, sandbox_id: str) -> None:
         """`close` the sandbox with this id, whichever process opened it. Nothing happens when there is none."""
         ...

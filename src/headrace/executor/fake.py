@@ -98,6 +98,10 @@ class FakeExecutor:
     async def existing(self) -> Sequence[str]:
         return existing(self._root)
 
+    async def memory_of(self, sandbox_id: str) -> int | None:
+        running = _running.get(sandbox_path(self._root, sandbox_id), {}).values()
+        return next((command.memory_bytes for command in running if not command.task.done()), None)
+
     async def discard(self, sandbox_id: str) -> None:
         await _close(sandbox_path(self._root, sandbox_id))
 
@@ -231,6 +235,7 @@ class _Command:
             exit_code=None if killed_by else act.exit_code,
             killed_by=killed_by,
             seconds=time.monotonic() - began,
+            peak_memory_bytes=act.memory_bytes,
             background_killed=act.background,
             output=OutputReceipt.model_validate(self._output.receipt()),
         )

@@ -60,6 +60,9 @@ class ProcessExecutor:
     async def existing(self) -> Sequence[str]:
         return await asyncio.to_thread(existing, self._root)
 
+    async def memory_of(self, sandbox_id: str) -> int | None:
+        return await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _MARK).memory)
+
     async def discard(self, sandbox_id: str) -> None:
         await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _MARK).remove)
 

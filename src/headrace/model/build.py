@@ -25,6 +25,15 @@ class BuildStatus(StrEnum):
         return self in (BuildStatus.SUCCEEDED, BuildStatus.FAILED, BuildStatus.CANCELLED)
 
 
+class WaitReason(StrEnum):
+    """Why a build does not run yet."""
+
+    #: As many builds run as may at the same time.
+    SLOTS = "slots"
+    #: What it is taken to need does not fit into the memory that builds may have.
+    MEMORY = "memory"
+
+
 class StepStatus(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -118,6 +127,8 @@ class Build(Value):
     steps: tuple[StepState, ...] = ()
     #: At most one for each step.
     commands: tuple[CommandState, ...] = ()
+    #: Known from the plan; at once when the version is stored already and can be planned.
+    framework: str | None = None
     #: The stored plan, a blob of canonical JSON.
     plan: Digest | None = None
     #: Key of the result: equal keys make equal artifacts.
@@ -128,8 +139,15 @@ class Build(Value):
     receipt: Receipt | None = None
     #: The project's environment uses this build.
     active: bool = False
+    #: What it was last said to wait for. Unset when it is started.
+    waits_for: WaitReason | None = None
     created_at: str
     started_at: str | None = None
     finished_at: str | None = None
     #: `seq` of the last event that was applied.
     seen: int = 0
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The most that a command of it used; None when none was measured."""
+        return max((c.peak_memory_bytes for c in self.commands if c.peak_memory_bytes is not None), default=None)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus, Trust
+from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus, Trust, WaitReason
 from headrace.model.diagnostic import Diagnostic, Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import CacheKey, StepId
@@ -37,6 +37,7 @@ class BuildCreated(_Event):
     version_id: str | None = None
     #: Known at once when the version is stored already and can be planned.
     result_key: Digest | None = None
+    framework: str | None = None
     options: BuildOptions = BuildOptions()
 
 
@@ -44,6 +45,20 @@ class BuildQueued(_Event):
     """The build waits for a worker."""
 
     type: Literal["build.queued"] = "build.queued"
+    #: How many builds will be started before it, as things stand, and why it waits. Left out when it starts at once.
+    ahead: int = 0
+    reason: WaitReason | None = None
+    message: str = ""
+
+
+class BuildWaiting(_Event):
+    """It is the build's turn, and what it is taken to need does not fit into the memory that builds may have."""
+
+    type: Literal["build.waiting"] = "build.waiting"
+    reason: WaitReason
+    needed_bytes: int
+    free_bytes: int
+    message: str
 
 
 class BuildStarted(_Event):
@@ -226,6 +241,7 @@ class BuildCompleted(_Event):
 Event = Annotated[
     BuildCreated
     | BuildQueued
+    | BuildWaiting
     | BuildStarted
     | StepStarted
     | StepCompleted

@@ -13,6 +13,7 @@ from headrace.model.event import (
     BuildCreated,
     BuildQueued,
     BuildStarted,
+    BuildWaiting,
     CacheDecision,
     CommandCompleted,
     CommandStarted,
@@ -38,6 +39,7 @@ def started(event: BuildCreated) -> Build:
         project_id=event.project_id,
         version_id=event.version_id,
         result_key=event.result_key,
+        framework=event.framework,
         options=event.options,
         created_at=event.ts,
         seen=event.seq,
@@ -66,20 +68,28 @@ def apply(build: Build, event: Event) -> Build:
 def _changes(build: Build, event: Event) -> dict[str, object]:
     match event:
         case BuildCreated():
-            return {"version_id": event.version_id, "result_key": event.result_key, "options": event.options}
+            known = ("version_id", "result_key", "framework", "options")
+            return {name: getattr(event, name) for name in known}
         case BuildQueued():
-            return {"status": BuildStatus.QUEUED}
+            return {"status": BuildStatus.QUEUED, "waits_for": event.reason}
+        case BuildWaiting():
+            return {"waits_for": event.reason}
         case BuildStarted():
             # A worker that takes the build over runs the step again that its predecessor was in.
             steps = tuple(step for step in build.steps if step.status != StepStatus.RUNNING)
-            return {"status": BuildStatus.BUILDING, "started_at": build.started_at or event.ts, "steps": steps}
+            return {
+                "status": BuildStatus.BUILDING,
+                "started_at": build.started_at or event.ts,
+                "steps": steps,
+                "waits_for": None,
+            }
         case SourceResolved():
             return {"version_id": event.version_id}
         case CacheDecision(cache="result") if event.trust == build.options.trust:
             # What answered an untrusted build from among the trusted ones is not its own.
             return {"result_key": event.key.digest}
         case PlanMade():
-            return {"plan": event.plan}
+            return {"plan": event.plan, "framework": event.framework}
         case StepStarted() | StepCompleted():
             return {"steps": _with_step(build.steps, _step(build, event))}
         case CommandStarted() | CommandCompleted():
@@ -127,6 +137,7 @@ def _end(build: Build, event: BuildCompleted) -> dict[str, object]:
     ended = {"status": _STEP_END.get(event.status, StepStatus.FAILED)}
     return {
         "status": event.status,
+        "waits_for": None,
         "steps": tuple(s.model_copy(update=ended) if s.status == open_step else s for s in build.steps),
         "version_id": event.version_id or build.version_id,
         "result_key": event.result_key or build.result_key,

@@ -13,7 +13,9 @@ from headrace.model.event import (
     BuildCompleted,
     BuildCreated,
     BuildDiagnostic,
+    BuildQueued,
     BuildStarted,
+    BuildWaiting,
     BuildWarning,
     CacheDecision,
     CancelRequested,
@@ -181,6 +183,8 @@ def _notice(event: Event) -> str | None:
     match event:
         case BuildCreated():
             return f"Build {event.build_id}"
+        case BuildQueued(message=str(why)) | BuildWaiting(message=str(why)) if why:
+            return f"Waiting: {_inline(why)}"
         case BuildStarted(fence=fence) if fence > 1:
             return "! Another worker goes on with this build"
         case PlanMade():

@@ -21,6 +21,9 @@ from headrace.pipeline.services import Services
 #: Steps that run a command in a sandbox.
 SANDBOXED = (StepId.DEPENDENCIES, StepId.BUILD)
 
+#: Names of all previews' sandboxes begin so.
+_PREVIEW = "preview."
+
 #: How long a fact may wait for company. Far below what a person sees.
 WRITE_WITHIN_SECONDS = 0.02
 
@@ -32,7 +35,12 @@ def sandbox_name(build_id: str, step: StepId) -> str:
 
 def preview_sandboxes(worker: str) -> str:
     """Names of a process's preview sandboxes begin so: they are left-overs when it is dead."""
-    return f"preview.{worker}."
+    return f"{_PREVIEW}{worker}."
+
+
+def is_preview(sandbox: str) -> bool:
+    """Whether a sandbox is a preview's, by its name."""
+    return sandbox.startswith(_PREVIEW)
 
 
 @dataclass

@@ -6,6 +6,7 @@ import structlog
 
 from headrace.disk import remove_tree
 from headrace.errors import HeadraceError
+from headrace.pipeline.admission import wake
 from headrace.pipeline.context import SANDBOXED, preview_sandboxes, sandbox_name
 from headrace.pipeline.liveness import is_dead, seen
 from headrace.pipeline.services import Services
@@ -63,7 +64,7 @@ async def _unfinished(services: Services) -> set[str]:
 
 async def recover(services: Services) -> int:
     """
-    Wake a worker for every build that nobody works on. How many were woken.
+    Wake workers for builds that nobody works on. How many were woken.
 
     A build whose worker died is taken over at once when the worker was of this machine, otherwise when its lease ends.
     """
@@ -78,8 +79,4 @@ async def recover(services: Services) -> int:
     if dead:
         # It may have died when its build had ended and the sandboxes had not.
         await sweep(services)
-    async with services.db.read() as c:
-        waiting = await builds.unheld(c)
-    for build_id in waiting:
-        await services.queue.enqueue(build_id)
-    return len(waiting)
+    return await wake(services)

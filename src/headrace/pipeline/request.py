@@ -9,6 +9,7 @@ from headrace.model.event import BuildCompleted, BuildCreated, BuildQueued, Canc
 from headrace.model.ids import new_id
 from headrace.model.project import Project
 from headrace.model.version import Version
+from headrace.pipeline.admission import standings, wake
 from headrace.pipeline.plan import plan_version
 from headrace.pipeline.reuse import built_before, key_of_result
 from headrace.pipeline.services import Services
@@ -25,7 +26,9 @@ async def request_build(
     Raises SafeMode where running code is switched off and the build isn't there already; NotFound for a foreign version.
     """
     version = await _stored_version(services, project, version_id)
-    keys = [] if version is None or options.force else await _keys(services, project, version, options.trust)
+    keys, framework = await _keys(services, project, version, options.trust) if version else ([], None)
+    if options.force:
+        keys = []
     for readable_key in keys:
         if build := await built_before(services, project, readable_key):
             return build, False
@@ -45,6 +48,7 @@ async def request_build(
         project_id=project.id,
         version_id=version.id if version else None,
         result_key=key,
+        framework=framework,
         options=options,
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
@@ -94,6 +98,8 @@ async def end_unstarted(services: Services, build: Build) -> None:
     await services.journal.record(ended, lease=lease, close=True)
     async with services.db.write() as c:
         await builds.release(c, lease)
+    # Others may have waited behind it.
+    await wake(services)
 
 
 async def _stored_version(services: Services, project: Project, version_id: str | None) -> Version | None:
@@ -113,13 +119,19 @@ async def _stored_version(services: Services, project: Project, version_id: str 
     return newest
 
 
-async def _keys(services: Services, project: Project, version: Version, trust: Trust) -> list[Digest]:
-    """Keys of the version's result, one for each tier; none for one that can't be planned, which its build will explain."""
+async def _keys(
+    services: Services, project: Project, version: Version, trust: Trust
+) -> tuple[list[Digest], str | None]:
+    """
+    Keys of the version's result, one for each tier, and its framework; none for a version that can't be planned, which its build
+    will explain.
+    """
     try:
         planned = await plan_version(services, project, version)
     except StepFailed:
-        return []
-    return [(await key_of_result(services, project, version, planned, tier)).digest for tier in readable(trust)]
+        return [], None
+    keys = [(await key_of_result(services, project, version, planned, tier)).digest for tier in readable(trust)]
+    return keys, planned.plan.framework
 
 
 async def _announce(services: Services, build: Build) -> Build:
@@ -129,10 +141,15 @@ async def _announce(services: Services, build: Build) -> Build:
             project_id=build.project_id,
             version_id=build.version_id,
             result_key=build.result_key,
+            framework=build.framework,
             options=build.options,
         )
     )
-    await services.journal.record(BuildQueued(build_id=build.id))
+    stands = (await standings(services, [build])).get(build.id)
+    queued = BuildQueued(build_id=build.id)
+    if stands is not None and stands.message:
+        queued = queued.but(ahead=stands.ahead or 0, reason=stands.reason, message=stands.message)
+    await services.journal.record(queued)
     await services.queue.enqueue(build.id)
     async with services.db.read() as c:
         return found(await builds.get(c, build.id), build.id)

@@ -1,21 +1,27 @@
 """Taking builds and keeping them: claim, heartbeat, run, release. The row's lease says who may write."""
 
 import asyncio
+import time
+from contextlib import suppress
 
 import structlog
 
-from headrace.errors import HeadraceError, LeaseLost, found
+from headrace.errors import Conflict, HeadraceError, LeaseLost, found
 from headrace.model.build import Build
+from headrace.model.event import BuildWaiting
 from headrace.model.job import Lease
+from headrace.pipeline.admission import admit, wake
 from headrace.pipeline.context import Context
 from headrace.pipeline.run import run_build
 from headrace.pipeline.services import Services
-from headrace.records import builds, projects
+from headrace.records import builds, line, projects
 
 _log = structlog.get_logger(__name__)
 
 #: How often a worker looks at the wishes and leases of its builds when nobody wakes it.
 LOOK_SECONDS = 0.5
+#: A build is tried again this long after a passing fault at the earliest.
+_REST_SECONDS = 4.0
 
 
 class Worker:
@@ -24,6 +30,10 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._running: dict[str, Context] = {}
+        #: Builds that a passing fault ended an attempt at, and until when others go before them.
+        self._resting: dict[str, float] = {}
+        #: Looking whether there is room, and saying that there is none: one after another.
+        self._deciding = asyncio.Lock()
 
     @property
     def running(self) -> int:
@@ -35,17 +45,43 @@ class Worker:
             ctx.cancelled.set()
 
     async def handle(self, build_id: str) -> None:
-        """Take the build and bring it to its end; nothing when it has ended or another worker has it."""
-        services = self._services
-        if build_id in self._running:
-            # The clock jumped, or the database was busy for so long that our own lease ran out: nobody else has the build.
-            return
-        await services.journal.replay(build_id)
-        async with services.db.write() as c:
-            lease = await builds.claim(c, build_id, services.worker, services.settings.lease_seconds)
-        if lease is None:
-            return
+        """
+        Somebody says that there is work, such as this build: take builds in the order of the line, and bring them to their end,
+        until there are none or no room for the next.
+        """
+        if build_id not in self._running:
+            await self._services.journal.replay(build_id)
+        while lease := await self._next():
+            await self._work_on(lease)
+            await wake(self._services)
+
+    async def _next(self) -> Lease | None:
+        async with self._deciding:
+            found = await admit(self._services, besides=self._not_now())
+            if not isinstance(found, BuildWaiting):
+                return found
+            async with self._services.db.read() as c:
+                build = await builds.get(c, found.build_id)
+            if build is not None and build.waits_for is not found.reason:
+                with suppress(Conflict):  # it was cancelled meanwhile
+                    await self._services.journal.record(found)
+            return None
+
+    def _not_now(self) -> set[str]:
+        """
+        Builds that are not to be taken although their rows say so: those that run here (the clock jumped, or the database was
+        busy for so long that our own lease ran out), and those that rest after a fault.
+        """
+        now = time.monotonic()
+        self._resting = {build: until for build, until in self._resting.items() if until > now}
+        return {*self._running, *self._resting}
+
+    async def _work_on(self, lease: Lease) -> None:
+        services, build_id = self._services, lease.build_id
         try:
+            build = await services.journal.replay(build_id)
+            if build is None or build.status.terminal:
+                return
             ctx = await self._context(lease)
             self._running[build_id] = ctx
             await self._run(ctx)
@@ -53,9 +89,11 @@ class Worker:
             _log.warning("another worker has taken the build over", build_id=build_id)
         except HeadraceError as exc:
             _log.warning("the build waits for another attempt", build_id=build_id, error=str(exc))
+            self._resting[build_id] = time.monotonic() + _REST_SECONDS
         finally:
             self._running.pop(build_id, None)
             async with services.db.write() as c:
+                await line.end_turn(c, lease)
                 await builds.release(c, lease)
 
     async def _context(self, lease: Lease) -> Context:

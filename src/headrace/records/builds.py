@@ -11,14 +11,15 @@ from headrace.model.job import Lease
 from headrace.records.rows import from_row, seconds_now, to_row
 from headrace.records.tables import builds, projects, results
 
-_UNFINISHED = builds.c.status.in_((BuildStatus.QUEUED.value, BuildStatus.BUILDING.value))
+UNFINISHED = builds.c.status.in_((BuildStatus.QUEUED.value, BuildStatus.BUILDING.value))
 _SHOWN = [builds.c[name] for name in (*(n for n in Build.model_fields if n in builds.c), "rest")]
-_UNHELD = or_(builds.c.lease_until.is_(None), builds.c.lease_until < seconds_now())
+#: Never claimed, released, or the lease ran out.
+UNHELD = or_(builds.c.lease_until.is_(None), builds.c.lease_until < seconds_now())
 
 
 async def save(c: AsyncConnection, build: Build) -> None:
     """Insert or replace. `active`, the lease and the cancel flag of a row that exists stay as they are."""
-    row = to_row(builds, build)
+    row = to_row(builds, build) | {"peak_bytes": build.peak_memory_bytes}
     kept = {name: value for name, value in row.items() if name not in ("id", "active")}
     done = await c.execute(update(builds).where(builds.c.id == build.id).values(kept))
     if done.rowcount == 0:
@@ -68,7 +69,7 @@ async def with_key_running(
     c: AsyncConnection, key: Digest, *, project_id: str | None = None, older_than: str | None = None
 ) -> Build | None:
     """The newest build that is queued or running with this result key; only one made before `older_than`, if given."""
-    query = select(*_SHOWN).where(builds.c.result_key == key, _UNFINISHED)
+    query = select(*_SHOWN).where(builds.c.result_key == key, UNFINISHED)
     if older_than is not None:
         query = query.where(builds.c.id < older_than)
     return await _one(c, _newest_of(query, project_id))
@@ -76,13 +77,14 @@ async def with_key_running(
 
 async def unfinished(c: AsyncConnection, *, project_id: str | None = None) -> list[Build]:
     """Queued and running builds, the oldest first."""
-    query = select(*_SHOWN).where(_UNFINISHED).order_by(builds.c.id)
+    query = select(*_SHOWN).where(UNFINISHED).order_by(builds.c.id)
     return await _all(c, query if project_id is None else query.where(builds.c.project_id == project_id))
 
 
-async def unheld(c: AsyncConnection) -> list[str]:
-    """Ids of unfinished builds that nobody works on: never claimed, released, or their lease ran out."""
-    return list((await c.execute(select(builds.c.id).where(_UNFINISHED, _UNHELD).order_by(builds.c.id))).scalars())
+async def unheld(c: AsyncConnection, most: int | None = None) -> list[str]:
+    """Ids of unfinished builds that nobody works on, the oldest first."""
+    query = select(builds.c.id).where(UNFINISHED, UNHELD).order_by(builds.c.id).limit(most)
+    return list((await c.execute(query)).scalars())
 
 
 async def ids(c: AsyncConnection, project_id: str) -> list[str]:
@@ -98,25 +100,29 @@ async def all_plans(c: AsyncConnection) -> set[Digest]:
 
 async def counts(c: AsyncConnection) -> dict[BuildStatus, int]:
     """How many builds are queued and running. Reads only these."""
-    query = select(builds.c.status, func.count()).where(_UNFINISHED).group_by(builds.c.status)
+    query = select(builds.c.status, func.count()).where(UNFINISHED).group_by(builds.c.status)
     found = {row[0]: row[1] for row in await c.execute(query)}
     return {status: found.get(status.value, 0) for status in (BuildStatus.QUEUED, BuildStatus.BUILDING)}
 
 
-async def claim(c: AsyncConnection, build_id: str | None, worker: str, seconds: float) -> Lease | None:
+async def claim(
+    c: AsyncConnection, build_id: str, worker: str, seconds: float, *, reserved_bytes: int | None = None
+) -> Lease | None:
     """
-    Take this build, or the oldest that waits, for `seconds`. None when there is none to take.
+    Take this build for `seconds`, to run it with so much memory set aside, or only to end it. None when another has it or it
+    has ended.
 
     One statement decides, and the fence rises with it: of any number of workers one gets the build.
     """
-    free: list[ColumnElement[bool]] = [_UNFINISHED, _UNHELD]
-    if build_id is not None:
-        free.append(builds.c.id == build_id)
-    chosen = select(builds.c.id).where(*free).order_by(builds.c.id).limit(1).with_for_update(skip_locked=True)
     taken = await c.execute(
         update(builds)
-        .where(builds.c.id == chosen.scalar_subquery())
-        .values(worker=worker, fence=builds.c.fence + 1, lease_until=seconds_now() + seconds)
+        .where(builds.c.id == build_id, UNFINISHED, UNHELD)
+        .values(
+            worker=worker,
+            fence=builds.c.fence + 1,
+            lease_until=seconds_now() + seconds,
+            reserved_bytes=reserved_bytes,
+        )
         .returning(builds.c.id, builds.c.fence)
     )
     row = taken.first()
@@ -131,14 +137,14 @@ async def renew(c: AsyncConnection, lease: Lease, seconds: float) -> bool:
 
 async def release(c: AsyncConnection, lease: Lease) -> None:
     """Give the build back, done or not. Nothing happens when another worker has it."""
-    await c.execute(update(builds).where(*_of(lease)).values(worker=None, lease_until=None))
+    await c.execute(update(builds).where(*_of(lease)).values(worker=None, lease_until=None, reserved_bytes=None))
 
 
 async def expire(c: AsyncConnection, worker: str) -> list[str]:
     """End all leases of a worker that is known to be dead; the ids of its unfinished builds."""
     freed = await c.execute(
         update(builds)
-        .where(builds.c.worker == worker, _UNFINISHED)
+        .where(builds.c.worker == worker, UNFINISHED)
         .values(worker=None, lease_until=None)
         .returning(builds.c.id)
     )
@@ -147,7 +153,7 @@ async def expire(c: AsyncConnection, worker: str) -> list[str]:
 
 async def workers(c: AsyncConnection) -> set[str]:
     """Workers that hold an unfinished build, alive or not."""
-    return set((await c.execute(select(builds.c.worker).where(builds.c.worker.is_not(None), _UNFINISHED))).scalars())
+    return set((await c.execute(select(builds.c.worker).where(builds.c.worker.is_not(None), UNFINISHED))).scalars())
 
 
 async def holds(c: AsyncConnection, lease: Lease) -> bool:
@@ -157,7 +163,7 @@ async def holds(c: AsyncConnection, lease: Lease) -> bool:
 
 async def request_cancel(c: AsyncConnection, build_id: str) -> bool:
     """Set the cancel flag. False when the build is unknown or already over."""
-    done = await c.execute(update(builds).where(builds.c.id == build_id, _UNFINISHED).values(cancel_requested=True))
+    done = await c.execute(update(builds).where(builds.c.id == build_id, UNFINISHED).values(cancel_requested=True))
     return done.rowcount > 0
 
 

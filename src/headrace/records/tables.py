@@ -28,7 +28,7 @@ from sqlalchemy import (
 from headrace.records.compact import DigestBytes, IdBytes
 
 #: The schema that this code speaks. A test compares it with the newest migration.
-SCHEMA = "0003"
+SCHEMA = "0004"
 
 #: Constraints need names, so that SQLite's batch migrations can find them again.
 metadata = MetaData(
@@ -43,6 +43,7 @@ metadata = MetaData(
 
 _OTHERS = text("workspace <> 'default'")
 _SOURCED = text("source_digest IS NOT NULL")
+_MEASURED = text("peak_bytes IS NOT NULL")
 _UNFINISHED = text("status IN ('queued', 'building')")
 
 
@@ -105,11 +106,26 @@ builds = Table(
     Column("worker", String(80)),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("lease_until", Float),
+    # Memory that was set aside for it when it was started. Counts as long as the lease.
+    Column("reserved_bytes", BigInteger),
+    # What its commands used at most, and what it was made with: builds after it are taken to need as much.
+    Column("peak_bytes", BigInteger),
+    Column("framework", String(64)),
     Index(None, "project_id", "id"),
     Index(None, "project_id", "result_key"),
     Index(None, "workspace", "id"),
     Index(None, "workspace", "status", "id"),
+    Index("ix_builds_peaks", "project_id", "id", sqlite_where=_MEASURED, postgresql_where=_MEASURED),
+    Index("ix_builds_framework_peaks", "framework", "id", sqlite_where=_MEASURED, postgresql_where=_MEASURED),
     Index("ix_builds_unfinished", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+)
+
+#: When a project or a workspace last had a build that ran, kept as long as it has others that wait.
+turns = Table(
+    "turns",
+    metadata,
+    Column("owner", String(40), primary_key=True),
+    Column("freed_at", Float, nullable=False),
 )
 
 artifacts = Table(

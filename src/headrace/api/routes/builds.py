@@ -16,7 +16,7 @@ from headrace.api.once import IdempotencyKey, once
 from headrace.api.openapi import STREAM_RESPONSE
 from headrace.api.requests import BuildRequest
 from headrace.api.router import router_of
-from headrace.api.views import BuildView, CacheDecisions, ManifestView, Page, build_view
+from headrace.api.views import BuildView, CacheDecisions, ManifestView, Page, build_view, build_views
 from headrace.errors import InvalidInput, InvalidSetting, NotFound
 from headrace.model.artifact import Manifest
 from headrace.model.build import Build, BuildOptions, BuildStatus
@@ -82,7 +82,7 @@ async def ask_for_build(
         build, new = await request_build(services, project, body.version, options)
         # The build is what a repeated request gets; how it is waited for is each request's own.
         status = 200 if build.status.terminal and not new else 202
-        return answer(build_view(services, build), status=status, location=f"/api/v1/builds/{build.id}")
+        return answer(await build_view(services, build), status=status, location=f"/api/v1/builds/{build.id}")
 
     asked = await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
     build_id = asked.headers["location"].rpartition("/")[2]
@@ -124,7 +124,7 @@ async def list_project_builds(
         shown = await builds.page(
             c, project_id=project.id, status=query.status, after=query.cursor, limit=query.limit + 1
         )
-    return page(request, [build_view(services, build) for build in shown], query)
+    return page(request, await build_views(services, shown), query)
 
 
 @router.get("/builds", response_model=Page[BuildView])
@@ -134,7 +134,7 @@ async def list_builds(request: Request, services: Wired, query: Annotated[Builds
         shown = await builds.page(
             c, workspace=WORKSPACE, status=query.status, after=query.cursor, limit=query.limit + 1
         )
-    return page(request, [build_view(services, build) for build in shown], query)
+    return page(request, await build_views(services, shown), query)
 
 
 @router.get("/builds/{build_id}", response_model=BuildView)
@@ -144,7 +144,7 @@ async def get_build(
     build = await find_build(services, build_id)
     if (seconds := _preferred(prefer)) and not build.status.terminal:
         build = await endings.wait(build.id, seconds)
-    return resource(request, build_view(services, build))
+    return resource(request, await build_view(services, build))
 
 
 @router.get("/builds/{build_id}/plan", response_model=BuildPlan)
@@ -187,7 +187,7 @@ async def cancel(request: Request, services: Wired, build_id: str, idempotency_k
     build = await find_build(services, build_id)
 
     async def act() -> Response:
-        return answer(build_view(services, await cancel_build(services, build, by="api")))
+        return answer(await build_view(services, await cancel_build(services, build, by="api")))
 
     return await once(services, request, idempotency_key, b"", act)
 
@@ -204,7 +204,7 @@ def _check_executor(services: Services, name: str | None) -> None:
 async def _waited(services: Services, endings: Endings, build_id: str, seconds: float | None) -> Response:
     build: Build = await endings.wait(build_id, seconds)
     status = 200 if build.status.terminal else 202
-    return answer(build_view(services, build), status=status, location=f"/api/v1/builds/{build.id}")
+    return answer(await build_view(services, build), status=status, location=f"/api/v1/builds/{build.id}")
 
 
 def _wait_seconds(body: BuildRequest, prefer: str | None) -> float | None:

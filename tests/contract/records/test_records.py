@@ -4,114 +4,33 @@ of an empty one.
 """
 
 import asyncio
-import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from itertools import count
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests.contract.records.conftest import (
+    NOW,
+    claim,
+    digest,
+    key,
+    made_build,
+    made_deployment,
+    made_project,
+    made_version,
+)
 
 from headrace.errors import Conflict
 from headrace.model.artifact import Artifact
-from headrace.model.build import Build, BuildStatus
-from headrace.model.deployment import Deployment
-from headrace.model.digest import Digest
+from headrace.model.build import BuildStatus
 from headrace.model.event import CacheDecision
-from headrace.model.ids import new_id
 from headrace.model.job import Lease
-from headrace.model.plan import CacheKey, KeyInput, StepId
+from headrace.model.plan import CacheKey, StepId
 from headrace.model.project import Project
-from headrace.model.version import Author, DirectorySource, GitSource, Version
+from headrace.model.version import DirectorySource, GitSource
 from headrace.records import artifacts, builds, decisions, deployments, idempotency, projects, results, versions
-from headrace.records.database import Database, sqlite_url
+from headrace.records.database import Database
 from headrace.records.idempotency import StillRunning, StoredResponse
-
-NOW = "2026-11-20T12:00:00.000Z"
-_numbers = count(1)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"] if os.environ.get("TEST_POSTGRES") else ["sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return sqlite_url(tmp_path / "headrace.db") if request.param == "sqlite" else os.environ["TEST_POSTGRES"]
-
-
-@pytest.fixture
-async def db(url: str) -> AsyncIterator[Database]:
-    opened = await Database.open(url)
-    yield opened
-    async with opened.write() as c:
-        await c.execute(text("DELETE FROM projects"))
-        await c.execute(text("DELETE FROM idempotency"))
-    await opened.close()
-
-
-@pytest.fixture
-async def project(db: Database) -> Project:
-    return await made_project(db)
-
-
-async def made_project(db: Database, **fields: object) -> Project:
-    n = next(_numbers)
-    given = {"id": new_id("prj"), "workspace": "default", "name": f"p{n}", "slug": f"p{n}", "created_at": NOW, **fields}
-    made = Project.model_validate(given)
-    async with db.write() as c:
-        await projects.insert(c, made)
-    return made
-
-
-async def made_build(db: Database, project: Project, **fields: object) -> Build:
-    made = Build.model_validate({"id": new_id("build"), "project_id": project.id, "created_at": NOW, **fields})
-    async with db.write() as c:
-        await builds.save(c, made)
-    return made
-
-
-async def made_version(db: Database, project: Project, tree: Digest) -> Version:
-    author = Author(kind="user", name="ada")
-    version = Version(
-        id=new_id("ver"),
-        project_id=project.id,
-        tree=tree,
-        author=author,
-        files=1,
-        bytes=2,
-        created_at=NOW,
-        commit="c" * 40,
-    )
-    async with db.write() as c:
-        await versions.insert(c, version)
-    return version
-
-
-async def made_deployment(db: Database, build: Build) -> Deployment:
-    made = Deployment(
-        id=new_id("dpl"),
-        project_id=build.project_id,
-        build_id=build.id,
-        artifact=digest("d"),
-        label=build.id.removeprefix("build_"),
-        created_at=NOW,
-    )
-    async with db.write() as c:
-        await deployments.insert(c, made)
-    return made
-
-
-def digest(letter: str) -> Digest:
-    return f"sha256:{letter * 64}"
-
-
-def key(letter: str) -> CacheKey:
-    return CacheKey(digest=digest(letter), inputs=(KeyInput(name="file package-lock.json", digest=digest("f")),))
-
-
-async def claim(db: Database, worker: str = "w1", build_id: str | None = None, seconds: float = 20) -> Lease | None:
-    async with db.write() as c:
-        return await builds.claim(c, build_id, worker, seconds)
-
 
 # Projects
 
@@ -304,15 +223,18 @@ async def test_of_many_tasks_each_build_goes_to_exactly_one(db: Database, projec
 _CLAIM_ALL = """
 import asyncio, sys
 from headrace.records import builds
+from headrace.model.line import next_of
+from headrace.records import line
 from headrace.records.database import Database
 
 async def run(url, worker):
     db = await Database.open(url)
     while True:
         async with db.write() as c:
-            lease = await builds.claim(c, None, worker, 60)
-        if lease is None:
-            break
+            chosen = next_of(await line.line(c))
+            if chosen is None:
+                break
+            lease = await builds.claim(c, chosen.build_id, worker, 60, reserved_bytes=1)
         print(lease.build_id)
     await db.close()
 
