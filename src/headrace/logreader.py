@@ -29,16 +29,28 @@ def log_lines(path: Path, step: str) -> Iterator[LogLine]:
         yield LogLine(seq=line.seq, text=plain(line.text))
 
 
-def denied_hosts(path: Path, step: str) -> list[str]:
-    """Hosts that `step` was kept from reaching, in their order, from an event file that is not compressed."""
-    hosts: dict[str, None] = {}
+@dataclass(frozen=True)
+class Refusals:
+    """What the sandbox's proxy refused. `denied` has each host once, in their order, with the package that tried it if known."""
+
+    denied: dict[str, str | None]
+    #: The cap that was met.
+    limit: str | None = None
+
+
+def network_refusals(path: Path, step: str) -> Refusals:
+    """What `step` was kept from, from an event file that is not compressed."""
+    denied: dict[str, str | None] = {}
+    limit = None
     for piece in EventFile(path).read_from():
         for line in piece.split(b"\n"):
-            if b'"type":"egress.denied"' in line:
+            if b'"type":"egress.' in line:
                 event = orjson.loads(line)
                 if event["type"] == "egress.denied" and event["step"] == step:
-                    hosts[event["host"]] = None
-    return list(hosts)
+                    denied.setdefault(event["host"], event.get("package"))
+                if event["type"] == "egress.limit" and event["step"] == step:
+                    limit = event["limit"]
+    return Refusals(denied, limit)
 
 
 def printed(path: Path, step: str) -> Tally:

@@ -99,6 +99,17 @@ class Settings(BaseSettings):
         default_factory=lambda: float(os.cpu_count() or 1), gt=0, description="Processors of a sandbox."
     )
     disk_bytes: int = Field(default=8 * GIB, ge=MIB, description="Bytes that a sandbox may write.")
+    network_bytes: int = Field(
+        default=20 * GIB, ge=MIB, description="Bytes that one command may move over the network, in both directions."
+    )
+    network_upload_bytes: int = Field(
+        default=64 * MIB,
+        ge=1024,
+        description="Bytes of those that an install may send: it asks, and has nothing to tell.",
+    )
+    network_connections: int = Field(
+        default=20_000, ge=1, description="Connections of one command, those that are refused included."
+    )
     log_bytes: int = Field(default=256 * MIB, ge=1024, description="Bytes of output that a command's log keeps.")
     upload_bytes: int = Field(default=512 * MIB, ge=1024, description="Largest upload, packed and unpacked.")
     upload_files: int = Field(default=100_000, ge=1, description="Most files of a version.")

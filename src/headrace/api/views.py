@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from headrace.model.artifact import Manifest
-from headrace.model.build import Build, WaitReason
+from headrace.model.build import Build, NetworkUse, WaitReason
 from headrace.model.change import FileDelta
 from headrace.model.diagnostic import Diagnostic
 from headrace.model.digest import Digest
@@ -116,6 +116,10 @@ class ManifestView(Manifest):
 
 class CacheDecisions(BaseModel):
     items: list[CacheDecision]
+
+
+class NetworkView(BaseModel):
+    items: list[NetworkUse]
 
 
 class LayerView(BaseModel):

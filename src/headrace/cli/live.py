@@ -17,6 +17,8 @@ from headrace.model.event import (
     BuildDiagnostic,
     BuildWarning,
     EgressDenied,
+    EgressLimit,
+    EgressNewHost,
     Event,
     Log,
     StepCompleted,
@@ -61,7 +63,7 @@ class BuildView:
                 self._ended[event.step] = event
             case Log():
                 self._lines.append(plain(event.line))
-            case BuildDiagnostic() | BuildWarning() | EgressDenied():
+            case BuildDiagnostic() | BuildWarning() | EgressDenied() | EgressLimit() | EgressNewHost():
                 self._remarks.append(as_text(event) or "")
             case BuildCompleted():
                 self._end = event

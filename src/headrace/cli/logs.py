@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
-from headrace.cli.output import answer, colours, data, note
+from headrace.cli.output import answer, colours, data, note, size, table
 
 
 @click.command()
@@ -13,8 +14,11 @@ from headrace.cli.output import answer, colours, data, note
 @click.option("-f", "--follow", is_flag=True, help="Go on until the build has ended.")
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Begin behind the event with this number.")
 @click.option("--json", "as_json", is_flag=True, help="Print the stored events as NDJSON.")
+@click.option(
+    "--network", is_flag=True, help="Print which hosts the build reached or was refused, instead of its lines."
+)
 @click.option("--verify", is_flag=True, help="Recompute the receipt from the stored lines instead of printing them.")
-def command(build: str, follow: bool, after: int, as_json: bool, verify: bool) -> int:
+def command(build: str, follow: bool, after: int, as_json: bool, network: bool, verify: bool) -> int:
     """Print the log of BUILD.
 
     With --verify it says whether every event is there and every line is what the build printed; it exits 1 if not.
@@ -23,6 +27,11 @@ def command(build: str, follow: bool, after: int, as_json: bool, verify: bool) -
     from headrace.settings import read_settings
 
     with reading(read_settings()) as client:
+        if network:
+            if verify or after or follow:
+                raise click.UsageError("--network prints a table of the whole build; leave the other options out")
+            _print_network(client.get(f"/builds/{build}/network")["items"], as_json=as_json)
+            return 0
         if verify:
             if after:
                 raise click.UsageError("--verify reads the whole log; leave --after out")
@@ -45,6 +54,29 @@ def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
         event = event_of(line)
         if event and (text := as_text(event, colours=coloured)) is not None:
             answer(text)
+
+
+def _print_network(uses: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        data(uses)
+        return
+    rows = [
+        [
+            use["step"],
+            f"{use['host']}:{use['port']}" if use["host"] else "(all others)",
+            use["connections"],
+            use["refused"],
+            size(use["bytes_up"]),
+            size(use["bytes_down"]),
+            use["package"],
+            "new" if use["new"] else "",
+        ]
+        for use in uses
+    ]
+    if rows:
+        answer(table(["step", "host", "connections", "refused", "sent", "received", "package", ""], rows))
+    else:
+        note("the build's commands reached nothing: their step has no network, or a cache answered")
 
 
 def _verify(lines: Iterable[bytes], *, as_json: bool) -> int:

@@ -18,6 +18,7 @@ from headrace.model.preview import (
     PreviewAsleep,
     PreviewConsole,
     PreviewEgressDenied,
+    PreviewEgressLimit,
     PreviewError,
     PreviewFailed,
     PreviewReady,
@@ -189,7 +190,10 @@ def _event_text(event: object) -> str | None:
         case PreviewWarning():
             return f"{_yellow('!')} {plain(event.message)}"
         case PreviewEgressDenied():
-            return f"{_yellow('!')} connection to {plain(event.host)}:{event.port} refused: {plain(event.why)}"
+            by = f" (package {plain(event.package)})" if event.package else ""
+            return f"{_yellow('!')} connection to {plain(event.host)}:{event.port} refused{by}: {plain(event.why)}"
+        case PreviewEgressLimit():
+            return f"{_yellow('!')} connections cut: {event.limit.replace('_', ' ')}, at most {event.most}"
         case PreviewConsole(level="warn" | "error"):
             return f"{_yellow('▸')} console.{event.level}: {_short(event.text)}{_at(event.at)}"
         case PreviewError():

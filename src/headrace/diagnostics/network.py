@@ -1,7 +1,7 @@
 """Words of a connection that could not be had, whatever tool says them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from headrace.model.diagnostic import Failure, FailureReason
 
@@ -15,6 +15,12 @@ _AWAY = re.compile(
 _HOST = re.compile(
     r"https?://(?P<a>[^/\s:@\"')]+)|ENOTFOUND (?P<b>[\w.-]+)|EAI_AGAIN (?P<c>[\w.-]+)|host: (?P<d>[\w.-]+)"
 )
+
+_CAPS = {
+    "bytes": "moved more bytes than one command may",
+    "upload_bytes": "sent more bytes than one command may",
+    "connections": "connected more often than one command may",
+}
 
 #: Reasons that a refused connection can hide behind.
 _VAGUE = frozenset(
@@ -47,20 +53,38 @@ def network_failure(text: str) -> tuple[FailureReason, str, str] | None:
     )
 
 
-def blamed_on_denial(failure: Failure, denied: Sequence[str]) -> Failure:
+def blamed_on_denial(failure: Failure, denied: Mapping[str, str | None]) -> Failure:
     """
     The failure with the reason that the sandbox's proxy knows: tools say of a host that was denied whatever a refused
-    connection makes them say. `denied` are the hosts that the step was kept from.
+    connection makes them say. `denied` are the hosts that the step was kept from, with the package that tried it if known.
     """
     said = " ".join([failure.message, *(f"{d.message} {d.excerpt or ''}" for d in failure.diagnostics[:1])])
-    host = next((host for host in denied if host in said), None)
+    host = next((host for host, package in denied.items() if host in said or _scripts_of(package, failure, said)), None)
     if host is None or failure.reason not in _VAGUE:
         return failure
+    by = f" (tried by {denied[host]})" if denied[host] else ""
     return failure.but(
         reason=FailureReason.NETWORK_DENIED,
-        message=f"{host} can't be reached from this step: it is none of the hosts that the operator allows",
+        message=f"{host} can't be reached from this step: it is none of the hosts that the operator allows{by}",
         hint="use an allowed registry, or have the operator add the host to HEADRACE_REGISTRY_HOSTS",
     )
+
+
+def blamed_on_limit(failure: Failure, limit: str | None) -> Failure:
+    """The failure with the cap of the network that the command met: its tools only know that connections ended."""
+    if limit is None or failure.reason not in {*_VAGUE, FailureReason.NETWORK_DENIED}:
+        return failure
+    return failure.but(
+        reason=FailureReason.NETWORK_LIMIT,
+        message=f"the command's connections were cut: it {_CAPS[limit]} (egress.limit)",
+        hint=f"look at what it reached: headrace logs --network; the operator can raise HEADRACE_NETWORK_{limit.upper()}",
+    )
+
+
+def _scripts_of(package: str | None, failure: Failure, said: str) -> bool:
+    """Whether it is the script of this package that failed."""
+    name = (package or "").rpartition("@")[0] or package
+    return bool(name) and failure.reason is FailureReason.INSTALL_SCRIPT_FAILED and str(name) in said
 
 
 def host_in(text: str) -> str | None:

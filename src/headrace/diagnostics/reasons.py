@@ -94,6 +94,10 @@ MEANINGS: dict[str, dict[FailureReason, Meaning]] = {
             "The step asked for a host that it may not reach.",
             'Builds have no network unless `network = "internet"` below `[build]`; installs reach registries only.',
         ),
+        FailureReason.NETWORK_LIMIT: Meaning(
+            "The step moved more over the network than one command may, or connected too often.",
+            "`headrace logs BUILD --network` says which host; the operator can raise the limit ([network.md](network.md)).",
+        ),
     },
     "The build": {
         FailureReason.CASE_MISMATCH: Meaning(

@@ -64,7 +64,7 @@ def container_instructions(
 ) -> Instructions:
     """Also writes `config.json` to `place`, the command's directory. Raises ExecutorUnavailable for what can't be."""
     directory = place.parents[1]
-    egress = _egress(machine, command)
+    egress = _egress(machine, command, place)
     where = _spec.Place(
         first_id=first_id,
         root=ROOT,
@@ -117,14 +117,22 @@ def _root(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, tmp_by
     )
 
 
-def _egress(machine: Machine, command: SandboxCommand) -> EgressPlan | None:
-    phase = command.egress.phase
+def _egress(machine: Machine, command: SandboxCommand, place: Path) -> EgressPlan | None:
+    egress = command.egress
+    phase = egress.phase
     if phase is NetworkPhase.NONE:
         return None
-    hosts = list(command.egress.hosts)
+    hosts = list(egress.hosts)
     if phase in (NetworkPhase.REGISTRIES, NetworkPhase.INTERNET):
         hosts.append(machine.registry)
-    return EgressPlan(phase=phase, hosts=hosts)
+    return EgressPlan(
+        phase=phase,
+        hosts=hosts,
+        bytes=egress.bytes,
+        upload_bytes=egress.upload_bytes,
+        connections=egress.connections,
+        directory=str(place),
+    )
 
 
 def _processors(machine: Machine, cpus: float, first_id: int) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ What passes between a worker and the supervisor of one command: files in the com
     lock           held by the supervisor as long as it lives; holds its process id and start
     running        the process id of the first process, written when there is one
     kill           why the command must end, written by a worker; `wake` is a FIFO that makes the supervisor look
+    network        what its connections came to, written by its proxy (see `headrace.egress.ledger`)
     exit.json      how it ended; written aside and renamed, the last thing a supervisor does
 
 Standard library only: the supervisor uses it.
@@ -20,6 +21,8 @@ from typing import Any
 from headrace.executor._mounts import RootPlan
 from headrace.executor._runtime import Runtime
 from headrace.loglines import Origin
+
+LEDGER = "network"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,12 @@ class ProcessPlan:
 class EgressPlan:
     phase: str
     hosts: list[str]
+    #: What one command may move, send, and connect. See `Egress`.
+    bytes: int
+    upload_bytes: int
+    connections: int
+    #: The command's directory.
+    directory: str
 
 
 @dataclass(frozen=True, kw_only=True)

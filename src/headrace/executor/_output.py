@@ -36,7 +36,11 @@ class LogFailed(Exception):
 
 
 def now() -> str:
-    seconds = time.time()
+    return time_text(time.time())
+
+
+def time_text(seconds: float) -> str:
+    """Seconds since 1970 as events have them."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}Z"
 
 

@@ -27,6 +27,7 @@ from headrace.model.sandbox import (
     WORKING_DIRECTORY,
     CommandResult,
     Finding,
+    HostUse,
     KillReason,
     OutputReceipt,
     SandboxCommand,
@@ -49,6 +50,8 @@ class Act:
     #: As if a limit had been met.
     killed_by: KillReason | None = None
     background: int = 0
+    #: What its connections came to.
+    network: Sequence[HostUse] = ()
     #: While it takes its time: what it uses, who answers at which port of this machine, and what it does after each write.
     memory_bytes: int | None = None
     serves: Mapping[int, "Answer"] = field(default_factory=dict)
@@ -238,6 +241,7 @@ class _Command:
             peak_memory_bytes=act.memory_bytes,
             background_killed=act.background,
             output=OutputReceipt.model_validate(self._output.receipt()),
+            network=tuple(act.network),
         )
 
     @property

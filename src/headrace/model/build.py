@@ -69,6 +69,22 @@ class CommandState(Value):
     truncated_bytes: int = 0
 
 
+class NetworkUse(Value):
+    """What one step's connections to one host came to: see `egress.used`."""
+
+    step: StepId
+    host: str
+    port: int
+    connections: int = 0
+    refused: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    first_at: str
+    last_at: str
+    package: str | None = None
+    new: bool = False
+
+
 class Receipt(Value):
     """
     What the build's commands printed, in numbers that a reader can recompute from the log.
@@ -129,6 +145,8 @@ class Build(Value):
     commands: tuple[CommandState, ...] = ()
     #: Known from the plan; at once when the version is stored already and can be planned.
     framework: str | None = None
+    #: The network ledger: at most one row for each step, host and port.
+    network: tuple[NetworkUse, ...] = ()
     #: The stored plan, a blob of canonical JSON.
     plan: Digest | None = None
     #: Key of the result: equal keys make equal artifacts.

@@ -35,6 +35,7 @@ class FailureReason(StrEnum):
     REGISTRY_UNAVAILABLE = "registry_unavailable"
     REGISTRY_AUTH_FAILED = "registry_auth_failed"
     NETWORK_DENIED = "network_denied"
+    NETWORK_LIMIT = "network_limit"
     # build
     CASE_MISMATCH = "case_mismatch"
     TYPE_ERROR = "type_error"

@@ -206,13 +206,58 @@ class CacheDecision(_Event):
 
 
 class EgressDenied(_Event):
-    """A command tried to connect to what its step may not reach."""
+    """A command tried to connect to what its step may not reach. `package` is whose script it was, as its process says."""
 
     type: Literal["egress.denied"] = "egress.denied"
     step: StepId
     host: str
     port: int
     why: str
+    package: str | None = None
+
+
+class EgressLimit(_Event):
+    """A command met a cap of the network: its connections were cut, and it gets no more."""
+
+    type: Literal["egress.limit"] = "egress.limit"
+    step: StepId
+    limit: Literal["bytes", "upload_bytes", "connections"]
+    most: int
+    host: str
+    port: int
+    package: str | None = None
+
+
+class EgressUsed(_Event):
+    """
+    What a command's connections to one host came to. `new`: the step did not reach it in the last build that succeeded.
+
+    Recorded when the command has ended. `host` is empty for all hosts that have no row of their own.
+    """
+
+    type: Literal["egress.used"] = "egress.used"
+    step: StepId
+    host: str
+    port: int
+    connections: int = 0
+    refused: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    first_at: str
+    last_at: str
+    package: str | None = None
+    new: bool = False
+
+
+class EgressNewHost(_Event):
+    """A warning: the step reached a host that it did not reach in the last build that succeeded, `before`."""
+
+    type: Literal["egress.new_host"] = "egress.new_host"
+    step: StepId
+    host: str
+    port: int
+    package: str | None = None
+    before: str
 
 
 class CancelRequested(_Event):
@@ -255,6 +300,9 @@ Event = Annotated[
     | BuildWarning
     | CacheDecision
     | EgressDenied
+    | EgressLimit
+    | EgressUsed
+    | EgressNewHost
     | CancelRequested
     | BuildCompleted,
     Field(discriminator="type"),

@@ -7,7 +7,7 @@ changes it any more, whatever a worker that was late may have written.
 
 from collections.abc import Iterable
 
-from headrace.model.build import Build, BuildStatus, CommandState, StepState, StepStatus
+from headrace.model.build import Build, BuildStatus, CommandState, NetworkUse, StepState, StepStatus
 from headrace.model.event import (
     BuildCompleted,
     BuildCreated,
@@ -17,6 +17,7 @@ from headrace.model.event import (
     CacheDecision,
     CommandCompleted,
     CommandStarted,
+    EgressUsed,
     Event,
     PlanMade,
     SourceResolved,
@@ -94,6 +95,8 @@ def _changes(build: Build, event: Event) -> dict[str, object]:
             return {"steps": _with_step(build.steps, _step(build, event))}
         case CommandStarted() | CommandCompleted():
             return {"commands": _with_command(build.commands, _command(build, event))}
+        case EgressUsed():
+            return {"network": _with_use(build.network, event)}
         case BuildCompleted():
             return _end(build, event)
         case _:
@@ -154,6 +157,12 @@ def _with_step(states: tuple[StepState, ...], state: StepState) -> tuple[StepSta
     if all(known.id != state.id for known in states):
         return (*states, state)
     return tuple(state if known.id == state.id else known for known in states)
+
+
+def _with_use(uses: tuple[NetworkUse, ...], event: EgressUsed) -> tuple[NetworkUse, ...]:
+    use = NetworkUse(**{name: getattr(event, name) for name in NetworkUse.model_fields})
+    others = [u for u in uses if (u.step, u.host, u.port) != (use.step, use.host, use.port)]
+    return (*others, use)
 
 
 def _with_command(states: tuple[CommandState, ...], state: CommandState) -> tuple[CommandState, ...]:

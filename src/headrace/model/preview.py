@@ -139,6 +139,33 @@ class PreviewEgressDenied(PreviewFact):
     host: str
     port: int
     why: str
+    package: str | None = None
+
+
+class PreviewEgressLimit(PreviewFact):
+    """The builder met a cap of the network: its connections were cut, and it gets no more."""
+
+    type: Literal["egress.limit"] = "egress.limit"
+    limit: Literal["bytes", "upload_bytes", "connections"]
+    most: int
+    host: str
+    port: int
+    package: str | None = None
+
+
+class PreviewEgressUsed(PreviewFact):
+    """What the builder's connections to one host came to in its life. The fields are those of a build's `egress.used`."""
+
+    type: Literal["egress.used"] = "egress.used"
+    host: str
+    port: int
+    connections: int = 0
+    refused: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    first_at: str
+    last_at: str
+    package: str | None = None
 
 
 class PagePosition(Value):
@@ -200,6 +227,8 @@ PreviewEvent = Annotated[
     | PreviewLog
     | PreviewLogTruncated
     | PreviewEgressDenied
+    | PreviewEgressLimit
+    | PreviewEgressUsed
     | PreviewConsole
     | PreviewError
     | PreviewRequestFailed,

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from headrace.model.limits import Limits, NetworkPhase
+from headrace.model.limits import GIB, MIB, Limits, NetworkPhase
 from headrace.model.plan import StepId
 from headrace.model.value import Value
 
@@ -54,6 +54,11 @@ class Egress(Value):
 
     phase: NetworkPhase = NetworkPhase.NONE
     hosts: tuple[str, ...] = ()
+    #: What one command may move in both directions and, of that, send; and how often it may connect, refusals included. At the
+    #: first that is met all its connections are cut, and there are no more.
+    bytes: int = Field(default=20 * GIB, ge=1)
+    upload_bytes: int = Field(default=64 * MIB, ge=1)
+    connections: int = Field(default=20_000, ge=1)
 
 
 class SandboxCommand(Value):
@@ -94,6 +99,22 @@ class OutputReceipt(Value):
     truncated_bytes: int = 0
 
 
+class HostUse(Value):
+    """What a command's connections to one host came to. `host` is empty for all that have no row of their own."""
+
+    host: str
+    port: int
+    connections: int = 0
+    refused: int = 0
+    #: From the sandbox, and to it.
+    bytes_up: int = 0
+    bytes_down: int = 0
+    first_at: str
+    last_at: str
+    #: Whose script connected first, as its process says: a hint, not to be trusted.
+    package: str | None = None
+
+
 class CommandResult(Value):
     """
     How a command ended. `exit_code` is None when it did not end by itself.
@@ -110,6 +131,8 @@ class CommandResult(Value):
     cpu_seconds: float | None = None
     background_killed: int = 0
     output: OutputReceipt = OutputReceipt()
+    #: Hosts that it reached or was refused, where the executor sees that.
+    network: tuple[HostUse, ...] = ()
 
 
 class Finding(Value):

@@ -22,6 +22,8 @@ from headrace.model.event import (
     CommandCompleted,
     CommandStarted,
     EgressDenied,
+    EgressLimit,
+    EgressNewHost,
     Event,
     Log,
     LogTruncated,
@@ -194,11 +196,24 @@ def _notice(event: Event) -> str | None:
         case BuildWarning():
             return f"! {_inline(event.message)}"
         case EgressDenied():
-            return f"! Connection to {_inline(event.host)}:{event.port} refused: {_inline(event.why)}"
+            return (
+                f"! Connection to {_inline(event.host)}:{event.port} refused{_by(event.package)}: {_inline(event.why)}"
+            )
+        case EgressLimit():
+            cap = f"{event.limit.replace('_', ' ')}, at most {event.most}"
+            return f"! Connections cut at {_inline(event.host)}:{event.port}{_by(event.package)}: {cap}"
+        case EgressNewHost():
+            return (
+                f"! New host: {_inline(event.host)}:{event.port}{_by(event.package)}; the last build did not reach it"
+            )
         case CancelRequested():
             return f"! Cancellation asked for by {_inline(event.by)}"
         case _:
             return None
+
+
+def _by(package: str | None) -> str:
+    return f" (package {_inline(package)})" if package else ""
 
 
 def _inline(text: str) -> str:

@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from headrace.diagnostics.diagnose import diagnose
-from headrace.diagnostics.network import blamed_on_denial
+from headrace.diagnostics.network import blamed_on_denial, blamed_on_limit
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
 from headrace.layers.toolchain import bin_directories, mount_point, nested_calls, provide
-from headrace.logreader import denied_hosts, log_lines
+from headrace.logreader import log_lines, network_refusals
 from headrace.model.build import CommandState
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
 from headrace.model.limits import NetworkPhase
@@ -24,6 +24,7 @@ from headrace.model.sandbox import (
     SandboxSpec,
 )
 from headrace.pipeline.context import Context, sandbox_name
+from headrace.pipeline.network import record_network
 from headrace.pipeline.secrets import granted, secret_like, shown_env
 from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
@@ -85,6 +86,8 @@ async def run_command(
     if result is None:
         result = await sandbox.run(request, ctx.log)
         if before is None or before.seconds is None:
+            # First, so that a successor that knows how it ended knows this too.
+            await record_network(ctx, step, result)
             ctx.record(_completed(ctx, step, result))
     if result.exit_code == 0 and result.killed_by is None:
         return result
@@ -93,7 +96,8 @@ async def run_command(
     failure = await asyncio.to_thread(
         diagnose, step, stands_for or command, result, log_lines(ctx.log, step), files, read
     )
-    failure = blamed_on_denial(failure, await asyncio.to_thread(denied_hosts, ctx.log, step))
+    refusals = await asyncio.to_thread(network_refusals, ctx.log, step)
+    failure = blamed_on_limit(blamed_on_denial(failure, refusals.denied), refusals.limit)
     for diagnostic in failure.diagnostics:
         ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
     raise StepFailed(failure)
@@ -151,7 +155,15 @@ def search_path(directory: str, tools: Collection[Tool]) -> str:
 
 def egress(settings: Settings, phase: NetworkPhase) -> Egress:
     hosts = settings.registry_hosts if phase in (NetworkPhase.REGISTRIES, NetworkPhase.INTERNET) else ()
-    return Egress(phase=phase, hosts=hosts)
+    # What a project's own build sends is its own; what packages send while they are installed can only be somebody else's.
+    sent = settings.network_upload_bytes if phase is NetworkPhase.REGISTRIES else settings.network_bytes
+    return Egress(
+        phase=phase,
+        hosts=hosts,
+        bytes=settings.network_bytes,
+        upload_bytes=sent,
+        connections=settings.network_connections,
+    )
 
 
 def _completed(ctx: Context, step: StepId, result: CommandResult) -> CommandCompleted:

@@ -16,6 +16,7 @@ from headrace.model.diagnostic import Diagnostic
 from headrace.model.preview import (
     PreviewAsleep,
     PreviewBuilding,
+    PreviewEgressUsed,
     PreviewFailed,
     PreviewReady,
     PreviewStarted,
@@ -196,7 +197,7 @@ class Session:
         self._facts.say(PreviewAsleep.model_validate({"project_id": self.project.id, "why": why, "message": message}))
         self._notify()
         if warm is not None:
-            await warm.close()
+            await self._end(warm)
 
     async def keep(self) -> None:
         """Put the page on disk, so that it can be shown without the builder."""
@@ -282,16 +283,20 @@ class Session:
         if made.warm is None:
             if made.choice.driver is None and old is not None:
                 self.warm = None
-                await old.close()
+                await self._end(old)
             return
         if not made.outcome.ok and old is not None and not old.ended:
             # The page that is up needs its builder. The next change tries a new one again.
-            await made.warm.close()
+            await self._end(made.warm)
             return
         self.warm = made.warm
         self._watch(made.warm)
         if old is not None:
-            await old.close()
+            await self._end(old)
+
+    async def _end(self, warm: Warm) -> None:
+        for use in await warm.close():
+            self._facts.say(PreviewEgressUsed(project_id=self.project.id, **use.model_dump()))
 
     def _settle(self, version: Version, outcome: Outcome, made: Made | None, seconds: float) -> None:
         self._settled = max(self._settled, version.id)

@@ -22,6 +22,7 @@ from headrace.model.project import Project
 from headrace.model.sandbox import (
     WORKING_DIRECTORY,
     CommandResult,
+    HostUse,
     KillReason,
     SandboxCommand,
     SandboxFile,
@@ -87,6 +88,7 @@ class Warm:
         self._worked = False
         self._hidden: Sequence[str] = ()
         self._reader: OutputReader | None = None
+        self._network: Sequence[HostUse] = ()
         self._sandbox: Sandbox
         self._builder: Builder
         self._run: asyncio.Task[CommandResult]
@@ -180,9 +182,10 @@ class Warm:
         await asyncio.wait({self._run})
         return self._why_ended()
 
-    async def close(self) -> None:
-        """End it and remove its sandbox. Safe to repeat."""
+    async def close(self) -> Sequence[HostUse]:
+        """End it and remove its sandbox. What its connections came to; safe to repeat."""
         await self._held.aclose()
+        return self._network
 
     async def _write(self, change: Difference, contents: Mapping[str, bytes]) -> None:
         files = [
@@ -213,8 +216,8 @@ class Warm:
             await asyncio.to_thread(self._life.keep, self._keep, self._sandbox.take)
         await self._sandbox.close()
         await asyncio.wait({self._run})
-        if not self._run.cancelled():
-            self._run.exception()
+        if not self._run.cancelled() and self._run.exception() is None:
+            self._network = self._run.result().network
 
     def _told(self, outcome: Outcome) -> Outcome:
         return self._explained(self._masked(outcome))

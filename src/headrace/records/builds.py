@@ -5,9 +5,10 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headrace.model.build import Build, BuildStatus
+from headrace.model.build import Build, BuildStatus, Trust
 from headrace.model.digest import Digest
 from headrace.model.job import Lease
+from headrace.model.plan import StepId
 from headrace.records.rows import from_row, seconds_now, to_row
 from headrace.records.tables import builds, projects, results
 
@@ -15,6 +16,8 @@ UNFINISHED = builds.c.status.in_((BuildStatus.QUEUED.value, BuildStatus.BUILDING
 _SHOWN = [builds.c[name] for name in (*(n for n in Build.model_fields if n in builds.c), "rest")]
 #: Never claimed, released, or the lease ran out.
 UNHELD = or_(builds.c.lease_until.is_(None), builds.c.lease_until < seconds_now())
+#: So many builds back is looked for one that reached something.
+_COMPARED = 50
 
 
 async def save(c: AsyncConnection, build: Build) -> None:
@@ -63,6 +66,28 @@ async def find_result(c: AsyncConnection, key: Digest, *, project_id: str | None
     if project_id is not None:
         made = made.where(results.c.project_id == project_id)
     return await _one(c, _newest_of(select(*_SHOWN).where(builds.c.id.in_(made)), project_id))
+
+
+async def last_reached(c: AsyncConnection, build: Build, step: StepId) -> tuple[str | None, frozenset[tuple[str, int]]]:
+    """
+    The last build of the same project that succeeded and reached anything in this step, with the hosts and ports; nothing when
+    there is none. What strangers reached makes no host known to a build that is trusted.
+    """
+    query = select(*_SHOWN).where(
+        builds.c.project_id == build.project_id,
+        builds.c.status == BuildStatus.SUCCEEDED.value,
+        builds.c.id < build.id,
+        # Most builds are answered by caches and reach nothing.
+        builds.c.rest["network"].as_string().is_not(None),
+    )
+    if build.options.trust is Trust.TRUSTED:
+        # The default is not written down.
+        query = query.where(builds.c.rest[("options", "trust")].as_string().is_(None))
+    for before in await _all(c, query.order_by(builds.c.id.desc()).limit(_COMPARED)):
+        reached = frozenset((use.host, use.port) for use in before.network if use.step == step and use.connections)
+        if reached:
+            return before.id, reached
+    return None, frozenset()
 
 
 async def with_key_running(

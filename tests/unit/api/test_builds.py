@@ -217,7 +217,7 @@ async def test_configuration_packages_find_builds_under_their_own_path(api: http
     assert (await api.post(f"/workspaces/other/configs/{project}/builds", json={})).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["", "/plan", "/artifact", "/cache", "/events", "/logs"])
+@pytest.mark.parametrize("path", ["", "/plan", "/artifact", "/cache", "/network", "/events", "/logs"])
 @pytest.mark.parametrize(
     "build_id", ["build_01m7xpeyhy9gptce7gk34taj0d", "x", "build_%00", "ver_01m7xpeyhy9gptce7gk34taj0d"]
 )

@@ -12,8 +12,8 @@ from headrace.executor.fake import Act, FakeExecutor
 from headrace.layers.toolchain import tool_key
 from headrace.model.artifact import Manifest
 from headrace.model.build import Build, BuildOptions
-from headrace.model.event import CacheDecision
-from headrace.model.sandbox import SandboxCommand
+from headrace.model.event import CacheDecision, Event
+from headrace.model.sandbox import HostUse, SandboxCommand
 from headrace.model.version import DirectorySource
 from headrace.pipeline.here import build_here, project_of
 from headrace.pipeline.plan import plan_version
@@ -34,6 +34,8 @@ class Shop:
     executor: FakeExecutor
     #: What an install writes into the dependency.
     installs: str = "good"
+    #: Hosts that an install reaches.
+    reaches: tuple[str, ...] = ()
     #: Called instead of the usual build command.
     building: Callable[[SandboxCommand, Path], Act] | None = None
 
@@ -55,6 +57,9 @@ class Shop:
         async with self.services.db.read() as c:
             return next(one for one in await decisions.of_build(c, build.id) if one.cache == cache)
 
+    async def events(self, build: Build, kind: str) -> list[Event]:
+        return [event for event in await self.services.events.read(build.id, after=0, limit=1000) if event.type == kind]
+
     async def page(self, build: Build) -> str:
         assert build.artifact is not None, build.failure
         manifest = Manifest.model_validate_json(await self.services.store.read(build.artifact))
@@ -73,7 +78,11 @@ class Shop:
                 return self.building(command, directory)
             said = (directory / "node_modules/x/index.js").read_text()
             return Act(writes={"dist/index.html": f"<title>Shop</title>{said}".encode()})
-        return Act(writes={"node_modules/x/index.js": self.installs.encode()})
+        at = "2026-11-20T12:00:00.000Z"
+        uses = [
+            HostUse(host=host, port=443, connections=1, bytes_down=7, first_at=at, last_at=at) for host in self.reaches
+        ]
+        return Act(writes={"node_modules/x/index.js": self.installs.encode()}, network=uses)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from headrace.api.once import IdempotencyKey, once
 from headrace.api.openapi import STREAM_RESPONSE
 from headrace.api.requests import BuildRequest
 from headrace.api.router import router_of
-from headrace.api.views import BuildView, CacheDecisions, ManifestView, Page, build_view, build_views
+from headrace.api.views import BuildView, CacheDecisions, ManifestView, NetworkView, Page, build_view, build_views
 from headrace.errors import InvalidInput, InvalidSetting, NotFound
 from headrace.model.artifact import Manifest
 from headrace.model.build import Build, BuildOptions, BuildStatus
@@ -177,6 +177,13 @@ async def get_cache_decisions(request: Request, services: Wired, build_id: str) 
     async with services.db.read() as c:
         made = await decisions.of_build(c, build.id)
     return resource(request, CacheDecisions(items=made))
+
+
+@router.get("/builds/{build_id}/network", response_model=NetworkView)
+async def get_network(request: Request, services: Wired, build_id: str) -> Response:
+    """The network ledger: each host that the build's commands reached or were refused, with the bytes, by step."""
+    build = await find_build(services, build_id)
+    return resource(request, NetworkView(items=list(build.network)))
 
 
 @router.post("/builds/{build_id}/cancel", response_model=BuildView)

@@ -41,6 +41,14 @@ class Policy:
                 continue
             self._configured |= {(host, number) for number in ((port,) if port else _PORTS)}
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether nothing may be sent but questions, where that can be seen."""
+        return self._phase == "registries"
+
+    def is_configured(self, where: Destination) -> bool:
+        return tuple(where) in self._configured
+
     def check_name(self, where: Destination) -> None:
         """Raises Denied for what may not even be resolved."""
         if tuple(where) in self._configured:
@@ -49,6 +57,9 @@ class Policy:
             raise Denied(f"not a host that this step may reach (network: {self._phase})")
         if where.port not in _PORTS:
             raise Denied("only ports 80 and 443 are open")
+        if is_address(where.host):
+            # An address says nothing of whom it belongs to, and has no name that TLS could prove.
+            raise Denied("hosts are reached by their names")
 
     def check_addresses(self, where: Destination, addresses: Sequence[str]) -> list[str]:
         """Those of `addresses` that may be connected to. Raises Denied when none may."""
@@ -59,6 +70,14 @@ class Policy:
         if not public:
             raise Denied("its address is not on the public internet")
         return public
+
+
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_public(address: str) -> bool:

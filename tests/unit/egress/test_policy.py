@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.executor._egress import Denied, Destination, Policy, is_public, parse_authority
+from headrace.egress.policy import Denied, Destination, Policy, is_public, parse_authority
 
 
 @pytest.mark.parametrize(
