@@ -185,6 +185,12 @@ class SandboxBlocked(HeadraceError):
     exit_status = 1
 
 
+class NotFetched(HeadraceError):
+    """Something that may not be fetched now, by its name, isn't here. The stages of a build make a result of it."""
+
+    code = "offline_miss"
+
+
 class ToolUnavailable(Unavailable):
     """A tool chain could not be fetched."""
 

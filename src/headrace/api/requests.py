@@ -193,6 +193,10 @@ class NewSecret(_Request):
     )
 
 
+class RevokeRequest(_Request):
+    build: str = Field(max_length=40, description="Whose layers and results are taken out.")
+
+
 class PruneRequest(_Request):
     bytes: int | None = Field(
         default=None, ge=0, le=2**53, description="Budget to come down to; null is the configured one."

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Wall time of the whole build."
 )
+@click.option("--offline", is_flag=True, help="Use no network: what isn't here ends the build, which says what it is.")
 @click.option(
     "--untrusted",
     is_flag=True,
@@ -50,6 +51,7 @@ def command(
     force: bool,
     no_cache: bool,
     timeout: float | None,
+    offline: bool,
     untrusted: bool,
     executor: str | None,
 ) -> int:
@@ -64,7 +66,9 @@ def command(
         raise click.UsageError("--json and `--events -` both want stdout; write the events to a file")
     code = source_of(source, ref)
     trust = Trust.UNTRUSTED if untrusted else Trust.TRUSTED
-    options = BuildOptions(force=force, no_cache=no_cache, trust=trust, executor=executor, seconds=timeout)
+    options = BuildOptions(
+        force=force, no_cache=no_cache, trust=trust, offline=offline, executor=executor, seconds=timeout
+    )
     with ExitStack() as stack:
         events = stack.enter_context(_opened(events_to)) if events_to else None
         build = asyncio.run(_build(code, options, events, export_to))

@@ -100,6 +100,36 @@ def verify(as_json: bool) -> None:
         raise SystemExit(1)
 
 
+@command.command()
+@click.argument("build")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def revoke(build: str, as_json: bool) -> None:
+    """Take out what BUILD made: layers, layers begun with those, and results of builds that used one.
+
+    Builds that use one right now are cancelled. Deployments that show something that came of it are listed, and stay.
+    """
+    from headrace.cli.servers import reading
+    from headrace.settings import read_settings
+
+    with reading(read_settings()) as client:
+        revoked = client.post("/cache/revoke", {"build": build})
+    if as_json:
+        data(revoked)
+        return
+    for layer in revoked["layers"]:
+        begun = f", begun with {layer['begun_with'].removeprefix('sha256:')[:12]}" if layer["begun_with"] else ""
+        answer(f"removed layer {layer['digest'].removeprefix('sha256:')[:12]}, made by {layer['made_by']}{begun}")
+    for result in revoked["results"]:
+        answer(f"removed the result of {result['build_id']}")
+    for cancelled in revoked["cancelled"]:
+        answer(f"cancelled {cancelled}")
+    for one in revoked["deployments"]:
+        where = f"the project's own address, and {one['label']}" if one["active"] else one["label"]
+        note(f"! still served: {one['deployment_id']} of {one['build_id']} at {where}")
+    if not (revoked["layers"] or revoked["results"] or revoked["cancelled"]):
+        note(f"nothing that {build} made is in a cache")
+
+
 @command.command("rm")
 @click.argument("entry", required=False)
 @click.option("--all", "everything", is_flag=True, help="Remove every entry.")

@@ -14,6 +14,7 @@ from headrace.cli.output import answer, data, note
 @click.option("--ref", help="Branch or tag of a repository; by default its default branch.")
 @click.option("--detach", is_flag=True, help="Return once the page answers; the server goes on.")
 @click.option("--force", is_flag=True, help="Build although the same inputs were built before.")
+@click.option("--offline", is_flag=True, help="Use no network: what isn't here ends the build, which says what it is.")
 @click.option(
     "--untrusted",
     is_flag=True,
@@ -24,7 +25,14 @@ from headrace.cli.output import answer, data, note
     "--port", type=click.IntRange(0, 65535), help="Port for a server that is started now; 0 takes a free one."
 )
 def command(
-    source: str, ref: str | None, detach: bool, force: bool, untrusted: bool, as_json: bool, port: int | None
+    source: str,
+    ref: str | None,
+    detach: bool,
+    force: bool,
+    offline: bool,
+    untrusted: bool,
+    as_json: bool,
+    port: int | None,
 ) -> int:
     """Build SOURCE (a directory or the URL of a git repository) and serve it on this machine.
 
@@ -41,7 +49,13 @@ def command(
     with serving(settings, port=port, stays=detach) as server:
         client = server.client
         build = follow(
-            client, send(client, settings, code, {"force": force, "trust": "untrusted" if untrusted else "trusted"})
+            client,
+            send(
+                client,
+                settings,
+                code,
+                {"force": force, "offline": offline, "trust": "untrusted" if untrusted else "trusted"},
+            ),
         )
         if status := _status(build):
             server.stop()

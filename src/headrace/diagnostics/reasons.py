@@ -98,6 +98,10 @@ MEANINGS: dict[str, dict[FailureReason, Meaning]] = {
             "The step moved more over the network than one command may, or connected too often.",
             "`headrace logs BUILD --network` says which host; the operator can raise the limit ([network.md](network.md)).",
         ),
+        FailureReason.OFFLINE_MISS: Meaning(
+            "The build was asked for without a network, and something that it needs is not on this machine.",
+            "Build once without `--offline`; the message names what is missing.",
+        ),
     },
     "The build": {
         FailureReason.CASE_MISMATCH: Meaning(

@@ -130,6 +130,10 @@ def base_system_name() -> str:
     return f"debian-{SUITE}-{digest[:12]}"
 
 
+def has_base_system(data_dir: Path) -> bool:
+    return (data_dir / "base" / base_system_name()).is_dir()
+
+
 def provide_base_system(data_dir: Path, mirror: str) -> Path:
     """The root directory, made when it isn't there: some 15 s. Raises ExecutorUnavailable."""
     root = data_dir / "base" / base_system_name()

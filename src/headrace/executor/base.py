@@ -124,7 +124,10 @@ class Executor(Protocol):
         ...
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
-        """Make the sandbox's directories, or attach to them when they exist. Raises ExecutorUnavailable."""
+        """
+        Make the sandbox's directories, or attach to them when they exist. Raises ExecutorUnavailable; NotFetched for a spec that
+        is `offline` when something would have to be fetched for it.
+        """
         ...
 
     async def existing(self) -> Sequence[str]:

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from headrace.errors import ExecutorUnavailable, HeadraceError
-from headrace.executor._base_system import base_system_name, provide_base_system
+from headrace.errors import ExecutorUnavailable, HeadraceError, NotFetched
+from headrace.executor._base_system import base_system_name, has_base_system, provide_base_system
 from headrace.executor._container_plan import Machine, container_instructions, read_machine
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, write_aside
@@ -49,6 +49,8 @@ class OciExecutor:
         await asyncio.gather(self.machine(), asyncio.to_thread(self._spawner.warm))
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
+        if spec.offline and self._machine is None and not has_base_system(self._settings.data_dir):
+            raise NotFetched("the base system of sandboxes")
         return await self._open(spec, await self.machine())
 
     async def existing(self) -> Sequence[str]:

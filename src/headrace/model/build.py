@@ -129,6 +129,8 @@ class BuildOptions(Value):
     #: Neither read nor write the layer cache.
     no_cache: bool = False
     trust: Trust = Trust.TRUSTED
+    #: Use no network: every command runs without one, and what would have to be fetched ends the build.
+    offline: bool = False
     executor: str | None = None
     #: Wall time of the whole build.
     seconds: float | None = None

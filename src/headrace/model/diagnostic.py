@@ -36,6 +36,7 @@ class FailureReason(StrEnum):
     REGISTRY_AUTH_FAILED = "registry_auth_failed"
     NETWORK_DENIED = "network_denied"
     NETWORK_LIMIT = "network_limit"
+    OFFLINE_MISS = "offline_miss"
     # build
     CASE_MISMATCH = "case_mismatch"
     TYPE_ERROR = "type_error"

@@ -33,6 +33,8 @@ class SandboxSpec(Value):
     layers: tuple[Path, ...]
     mounts: tuple[SandboxMount, ...] = ()
     limits: Limits = Limits()
+    #: The executor fetches nothing for it.
+    offline: bool = False
 
     @model_validator(mode="after")
     def _belongs_to_one(self) -> Self:

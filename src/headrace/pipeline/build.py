@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from headrace.checks.output_finder import find_output
 from headrace.layers.layers import Layer
 from headrace.model.plan import StepId
-from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
+from headrace.pipeline.command import run_command, sandbox_spec, step_tools
 from headrace.pipeline.context import Context
 from headrace.pipeline.values import Built, Planned
 
@@ -22,7 +22,7 @@ async def run_build_command(ctx: Context, planned: Planned, layer: Layer | None,
             step.skipped, step.summary = True, "no build command: the files are served as they are"
             return await _opened(planned, held, os.open(planned.directory, os.O_RDONLY | os.O_DIRECTORY))
         layers = (layer.path, planned.directory) if layer else (planned.directory,)
-        mounts = await tool_mounts(ctx.services, plan.tools)
+        mounts = await step_tools(ctx, StepId.BUILD, plan.tools)
         sandbox = await ctx.open_sandbox(sandbox_spec(ctx, StepId.BUILD, plan.build, layers, mounts))
         result = await run_command(ctx, sandbox, StepId.BUILD, plan.build, planned)
         built = await _opened(planned, held, sandbox.open_tree())

@@ -8,7 +8,7 @@ from headrace.diagnostics.diagnose import diagnose
 from headrace.diagnostics.network import blamed_on_denial, blamed_on_limit
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
-from headrace.layers.toolchain import bin_directories, mount_point, nested_calls, provide
+from headrace.layers.toolchain import bin_directories, mount_point, nested_calls, provide, tool_key
 from headrace.logreader import log_lines, network_refusals
 from headrace.model.build import CommandState
 from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
@@ -25,11 +25,21 @@ from headrace.model.sandbox import (
 )
 from headrace.pipeline.context import Context, sandbox_name
 from headrace.pipeline.network import record_network
+from headrace.pipeline.offline import missing
 from headrace.pipeline.secrets import granted, secret_like, shown_env
 from headrace.pipeline.services import Services
 from headrace.pipeline.values import Planned
 from headrace.plan.project_files import DirectoryFiles
 from headrace.settings import Settings
+
+
+async def step_tools(ctx: Context, step: StepId, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
+    """Tool chains of a step. Raises StepFailed when one would have to be fetched and may not be."""
+    if ctx.build.options.offline:
+        lacking = [tool for tool in tools if ctx.services.tools.find(tool_key(tool).digest) is None]
+        if lacking:
+            raise missing(step, " and ".join(f"the tool {tool.name} {tool.version}" for tool in lacking))
+    return await tool_mounts(ctx.services, tools)
 
 
 async def tool_mounts(services: Services, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
@@ -44,7 +54,12 @@ def sandbox_spec(
     ctx: Context, step: StepId, command: PlannedCommand, layers: tuple[Path, ...], mounts: tuple[SandboxMount, ...]
 ) -> SandboxSpec:
     return SandboxSpec(
-        id=sandbox_name(ctx.build.id, step), build_id=ctx.build.id, layers=layers, mounts=mounts, limits=command.limits
+        id=sandbox_name(ctx.build.id, step),
+        build_id=ctx.build.id,
+        layers=layers,
+        mounts=mounts,
+        limits=command.limits,
+        offline=ctx.build.options.offline,
     )
 
 
@@ -63,6 +78,7 @@ async def run_command(
     """
     secrets = await granted(ctx, command.secrets, step)
     env = {**environment(ctx, step, command, planned), **secrets}
+    network = NetworkPhase.NONE if ctx.build.options.offline else command.network
     request = SandboxCommand(
         index=0,
         step=step,
@@ -70,15 +86,13 @@ async def run_command(
         directory=str(PurePosixPath(WORKING_DIRECTORY, command.directory)),
         env=env,
         secrets=tuple(sorted({*secrets, *secret_like(ctx.project.settings.env)} & env.keys())),
-        egress=egress(ctx.services.settings, command.network),
+        egress=egress(ctx.services.settings, network),
         limits=command.limits,
     )
     before = next((c for c in ctx.build.commands if c.step == step), None)
     if before is None:
         ctx.record(
-            CommandStarted(
-                build_id=ctx.build.id, step=step, argv=command.argv, env=tuple(sorted(env)), network=command.network
-            )
+            CommandStarted(build_id=ctx.build.id, step=step, argv=command.argv, env=tuple(sorted(env)), network=network)
         )
     # What came before the command stands in the log before what it prints.
     await ctx.flush()

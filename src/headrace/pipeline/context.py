@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from headrace.errors import StepFailed
+from headrace.errors import NotFetched, StepFailed
 from headrace.executor.base import Executor, Sandbox
 from headrace.model.build import Build, StepStatus
 from headrace.model.event import Event, StepCompleted, StepStarted
@@ -16,6 +16,7 @@ from headrace.model.job import Lease
 from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.sandbox import SandboxSpec
+from headrace.pipeline.offline import missing
 from headrace.pipeline.services import Services
 
 #: Steps that run a command in a sandbox.
@@ -117,7 +118,10 @@ class Context:
         Stages don't close theirs: when this process is told to stop, the commands go on without it, and the worker that
         takes the build over follows them to their end.
         """
-        sandbox = self._open[spec.id] = await self.executor.open(spec)
+        try:
+            sandbox = self._open[spec.id] = await self.executor.open(spec)
+        except NotFetched as exc:
+            raise missing(self.at[0], exc.message) from exc
         return sandbox
 
     async def close_sandboxes(self) -> None:

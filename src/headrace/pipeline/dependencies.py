@@ -18,12 +18,13 @@ from headrace.model.digest import digest_of
 from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, Install, KeyInput, StepId
 from headrace.model.version import Tree
-from headrace.pipeline.command import run_command, sandbox_spec, tool_mounts
+from headrace.pipeline.command import run_command, sandbox_spec, step_tools
 from headrace.pipeline.context import Context, Step
 from headrace.pipeline.near_miss import near_layer
+from headrace.pipeline.offline import missing
 from headrace.pipeline.trust import readable, scope
 from headrace.pipeline.values import Planned
-from headrace.plan.explain import explain
+from headrace.plan.explain import explain, short_key
 from headrace.plan.layer_key import first_difference, layer_key
 from headrace.plan.near_install import near_command
 from headrace.records import results
@@ -123,11 +124,15 @@ async def _install(
     ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step, near: Layer | None
 ) -> None:
     """`near` is a layer to begin with."""
+    if ctx.build.options.offline:
+        raise missing(StepId.DEPENDENCIES, f"the layer {short_key(key)} with the dependencies of this lock file")
     plan = planned.plan
     inputs = await _inputs_only(ctx, planned.tree, install)
     command = (near_command(plan) if near else None) or install.command
     layers = (near.path, inputs) if near else (inputs,)
-    spec = sandbox_spec(ctx, StepId.DEPENDENCIES, command, layers, await tool_mounts(ctx.services, plan.tools))
+    spec = sandbox_spec(
+        ctx, StepId.DEPENDENCIES, command, layers, await step_tools(ctx, StepId.DEPENDENCIES, plan.tools)
+    )
     sandbox = await ctx.open_sandbox(spec)
     result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, command, planned, stands_for=install.command)
     made = ctx.scratch / "layer"

@@ -12,6 +12,7 @@ from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.version import Source, Version, VersionSource
 from headrace.pipeline.context import Context
+from headrace.pipeline.offline import missing
 from headrace.pipeline.services import Services
 from headrace.records import versions
 from headrace.source.base import Fetched
@@ -47,6 +48,8 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
             if source is None:
                 return found(await versions.newest(c, ctx.project.id), "a version of the project")
             return found(await versions.get(c, source.version), source.version)
+    if ctx.build.options.offline and source.kind != "directory":
+        return await _stored(ctx)
     into = ctx.scratch / "source"
     # An earlier attempt may have died in the middle of fetching.
     await asyncio.to_thread(remove_tree, into)
@@ -60,6 +63,18 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
         return await add_version(ctx.services, ctx.project, fetched)
     except (InvalidInput, TooLarge, Conflict) as exc:
         raise StepFailed(_refused(exc)) from exc
+
+
+async def _stored(ctx: Context) -> Version:
+    """What the source held when it was fetched last."""
+    async with ctx.services.db.read() as c:
+        newest = await versions.newest(c, ctx.project.id)
+    if newest is None:
+        raise missing(StepId.SOURCE, "the project's source")
+    what = f"the commit {newest.commit[:12]}" if newest.commit else "the version"
+    message = f"the source was not asked: this is {what} that was fetched last"
+    ctx.record(BuildWarning(build_id=ctx.build.id, step=StepId.SOURCE, code="source.offline", message=message))
+    return newest
 
 
 def _refused(exc: InvalidInput | TooLarge | Conflict) -> Failure:

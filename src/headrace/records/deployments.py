@@ -1,5 +1,7 @@
 """Deployments, and the aliases that point at them. Moving an alias is the switch."""
 
+from collections.abc import Collection
+
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy import insert as sql_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,6 +69,12 @@ async def deactivate(c: AsyncConnection, project_id: str) -> None:
 async def live_artifacts(c: AsyncConnection) -> set[str]:
     """Digests of artifacts that some deployment serves: garbage collection keeps them."""
     return set((await c.execute(select(deployments.c.artifact).distinct())).scalars())
+
+
+async def showing(c: AsyncConnection, artifacts: Collection[str]) -> list[Deployment]:
+    """Every deployment of one of these artifacts, the oldest first."""
+    query = select(deployments).where(deployments.c.artifact.in_(artifacts)).order_by(deployments.c.id)
+    return [from_row(Deployment, row) for row in (await c.execute(query)).mappings()]
 
 
 async def _one(c: AsyncConnection, which: ColumnElement[bool]) -> Deployment | None:

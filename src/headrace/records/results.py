@@ -1,6 +1,8 @@
 """Results by the inputs that made them, and the inputs that a project had last: what a miss is explained with."""
 
-from sqlalchemy import select
+from collections.abc import Collection
+
+from sqlalchemy import RowMapping, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headrace.model.digest import Digest
@@ -32,11 +34,14 @@ async def save(
 async def get(c: AsyncConnection, digest: Digest, *, project_id: str) -> Result | None:
     found = select(results).where(results.c.project_id == project_id, results.c.digest == digest)
     row = (await c.execute(found)).mappings().first()
-    if row is None:
-        return None
-    key = {"digest": row["digest"], "inputs": row["inputs"]}
-    plain = {name: row[name] for name in ("project_id", "build_id", "artifact", "seconds")}
-    return Result.model_validate({"key": key, **plain})
+    return _result(row) if row else None
+
+
+async def forget(c: AsyncConnection, build_ids: Collection[str]) -> list[Result]:
+    """Remove the results that these builds made: nobody is given one any more. Those that were removed."""
+    rows = (await c.execute(select(results).where(results.c.build_id.in_(build_ids)))).mappings().all()
+    await c.execute(delete(results).where(results.c.build_id.in_(build_ids)))
+    return [_result(row) for row in rows]
 
 
 async def save_inputs(c: AsyncConnection, project_id: str, cache: str, key: CacheKey) -> None:
@@ -53,3 +58,9 @@ async def last_inputs(c: AsyncConnection, project_id: str, cache: str) -> CacheK
 
 def _inputs(key: CacheKey) -> list[dict[str, object]]:
     return [part.model_dump() for part in key.inputs]
+
+
+def _result(row: RowMapping) -> Result:
+    key = {"digest": row["digest"], "inputs": row["inputs"]}
+    plain = {name: row[name] for name in ("project_id", "build_id", "artifact", "seconds")}
+    return Result.model_validate({"key": key, **plain})

@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from headrace.api.answers import answer, resource
 from headrace.api.body import canonical, json_body, json_request
-from headrace.api.context import Wired
+from headrace.api.context import Wired, find_build
 from headrace.api.once import IdempotencyKey, once
-from headrace.api.requests import PruneRequest
+from headrace.api.requests import PruneRequest, RevokeRequest
 from headrace.api.router import router_of
 from headrace.api.views import CacheView, LayerView, PruneResult
 from headrace.collect import prune
@@ -18,6 +18,7 @@ from headrace.errors import NotFound
 from headrace.layers.layers import Layer
 from headrace.model.digest import is_digest
 from headrace.pipeline.cache_check import CacheCheck, check_caches
+from headrace.pipeline.revoke import Revoked, revoke
 from headrace.pipeline.services import Services
 
 router = router_of("cache")
@@ -61,6 +62,25 @@ async def verify_cache(request: Request, services: Wired, idempotency_key: Idemp
         return answer(await check_caches(services))
 
     return await once(services, request, idempotency_key, b"", act)
+
+
+@router.post("/cache/revoke", response_model=Revoked, openapi_extra=json_request(RevokeRequest))
+async def revoke_build(
+    request: Request,
+    services: Wired,
+    body: Annotated[RevokeRequest, Depends(json_body(RevokeRequest))],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """
+    Take out what a build made: its layers, what was begun with those, and the results of builds that used one. Builds that do so
+    right now are cancelled. Deployments that show something that came of it are listed, and stay.
+    """
+    build = await find_build(services, body.build)
+
+    async def act() -> Response:
+        return answer(await revoke(services, build))
+
+    return await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
 
 
 @router.delete("/cache/{digest}", status_code=204)
