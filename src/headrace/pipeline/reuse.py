@@ -19,6 +19,9 @@ from headrace.plan.explain import explain
 from headrace.plan.layer_key import first_difference, result_key
 from headrace.records import artifacts, builds, results
 
+#: How soon it is seen that an equal build has ended.
+_LOOK_SECONDS = 0.05
+
 
 class _Found(NamedTuple):
     """A result that was made before, and whose it is."""
@@ -42,9 +45,21 @@ async def key_of_result(
 
 
 async def reuse_result(ctx: Context, version: Version, planned: Planned) -> Artifact | None:
-    """The artifact when an equal build of this project has made it already."""
-    trust = ctx.build.options.trust
-    found = None if ctx.build.options.force else await _found(ctx, version, planned)
+    """The artifact when an equal build of this project has made it already, or makes it now."""
+    force = ctx.build.options.force
+    found = None if force else await _found(ctx, version, planned)
+    key = await _decide(ctx, version, planned, found)
+    if found is None and not force:
+        # Known to others from now on, before it is looked who else has it.
+        await ctx.flush()
+        if await _twins_ended(ctx, key.digest) and (found := await _found(ctx, version, planned)):
+            await _decide(ctx, version, planned, found)
+    return found.artifact if found else None
+
+
+async def _decide(ctx: Context, version: Version, planned: Planned, found: _Found | None) -> CacheKey:
+    """Record what the cache answers; the key of this build's result."""
+    trust = found.trust if found else ctx.build.options.trust
     key = found.key if found else await key_of_result(ctx.services, ctx.project, version, planned, trust)
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "result")
@@ -66,16 +81,14 @@ async def reuse_result(ctx: Context, version: Version, planned: Planned) -> Arti
                 differs=differs,
                 seconds_saved=seconds,
                 made_by=made_by,
-                trust=found.trust if found else trust,
+                trust=trust,
             ),
             seconds_saved=seconds,
             made_by=made_by,
-            trust=found.trust if found else trust,
+            trust=trust,
         )
     )
-    if found is None and not ctx.build.options.force and await _twin_ended(ctx, key.digest):
-        found = await _found(ctx, version, planned)
-    return found.artifact if found else None
+    return key
 
 
 async def built_before(services: Services, project: Project, key: Digest) -> Build | None:
@@ -102,19 +115,18 @@ async def _found(ctx: Context, version: Version, planned: Planned) -> _Found | N
     return None
 
 
-async def _twin_ended(ctx: Context, key: Digest) -> bool:
+async def _twins_ended(ctx: Context, key: Digest) -> bool:
     """
-    Wait for an older unfinished build with the same key. True if there was one.
+    Wait while a worker has an older build with the same key. True if there was one, whatever came of it.
 
-    Only an older one is waited for, so that two never wait for each other.
+    Only an older one is waited for, so that two never wait for each other; and only one that somebody works on, because
+    whoever waits keeps others from starting: a build whose worker died might wait for just that.
     """
-    async with ctx.services.db.read() as c:
-        twin = await builds.with_key_running(c, key, project_id=ctx.project.id, older_than=ctx.build.id)
-    if twin is None:
-        return False
+    waited = False
     while True:
         async with ctx.services.db.read() as c:
-            now = await builds.get(c, twin.id)
-        if now is None or now.status.terminal:
-            return True
-        await asyncio.sleep(0.05)
+            twin = await builds.twin_at_work(c, key, project_id=ctx.project.id, older_than=ctx.build.id)
+        if twin is None:
+            return waited
+        waited = True
+        await asyncio.sleep(_LOOK_SECONDS)

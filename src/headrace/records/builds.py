@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headrace.model.build import Build, BuildStatus, Trust
@@ -90,14 +90,21 @@ async def last_reached(c: AsyncConnection, build: Build, step: StepId) -> tuple[
     return None, frozenset()
 
 
-async def with_key_running(
-    c: AsyncConnection, key: Digest, *, project_id: str | None = None, older_than: str | None = None
-) -> Build | None:
-    """The newest build that is queued or running with this result key; only one made before `older_than`, if given."""
-    query = select(*_SHOWN).where(builds.c.result_key == key, UNFINISHED)
-    if older_than is not None:
-        query = query.where(builds.c.id < older_than)
-    return await _one(c, _newest_of(query, project_id))
+async def with_key_running(c: AsyncConnection, key: Digest, *, project_id: str) -> Build | None:
+    """The newest build that is queued or running with this result key."""
+    return await _one(c, _newest_of(select(*_SHOWN).where(builds.c.result_key == key, UNFINISHED), project_id))
+
+
+async def twin_at_work(c: AsyncConnection, key: Digest, *, project_id: str, older_than: str) -> str | None:
+    """A build with this result key that was made before `older_than` and that a worker has now."""
+    query = select(builds.c.id).where(
+        builds.c.project_id == project_id,
+        builds.c.result_key == key,
+        builds.c.id < older_than,
+        UNFINISHED,
+        not_(UNHELD),
+    )
+    return (await c.execute(query.limit(1))).scalar()
 
 
 async def unfinished(c: AsyncConnection, *, project_id: str | None = None) -> list[Build]:

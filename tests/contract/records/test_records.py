@@ -162,13 +162,18 @@ async def test_equal_inputs_find_the_newest_success_of_the_same_project(db: Data
         assert await builds.find_result(c, digest("b"), project_id=project.id) is None
 
 
-async def test_a_running_twin_is_found_and_only_an_older_one_when_asked(db: Database, project: Project) -> None:
+async def test_a_running_twin_is_found_and_waited_for_only_when_it_is_older_and_somebody_has_it(
+    db: Database, project: Project
+) -> None:
     older = await made_build(db, project, result_key=digest("a"))
     newer = await made_build(db, project, result_key=digest("a"))
     async with db.read() as c:
         assert await builds.with_key_running(c, digest("a"), project_id=project.id) == newer
-        assert await builds.with_key_running(c, digest("a"), project_id=project.id, older_than=newer.id) == older
-        assert await builds.with_key_running(c, digest("a"), project_id=project.id, older_than=older.id) is None
+        assert await builds.twin_at_work(c, digest("a"), project_id=project.id, older_than=newer.id) is None
+    assert await claim(db, build_id=older.id)
+    async with db.read() as c:
+        assert await builds.twin_at_work(c, digest("a"), project_id=project.id, older_than=newer.id) == older.id
+        assert await builds.twin_at_work(c, digest("a"), project_id=project.id, older_than=older.id) is None
 
 
 async def test_lists_are_scoped_by_workspace_project_and_status(db: Database, project: Project) -> None:
