@@ -258,6 +258,7 @@ def root_plan(lower: tuple[Path, ...], disk: Path) -> RootPlan:
         working_directory=WORKING_DIRECTORY,
         home="/home/builder",
         tmp_bytes=0,
+        tmp_files=0,
     )
 
 

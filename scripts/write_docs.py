@@ -1,7 +1,7 @@
 """
 Write the pages of docs/ that are made from the code: configuration.md from the settings, cli.md from the commands, map.md
 from the first sentence of every module, failures.md from the meanings of the reasons, breakages.md
-from the recorded failures.
+from the recorded failures, the table of security.md from the list of controls.
 
     .venv/bin/python scripts/write_docs.py            write them
     .venv/bin/python scripts/write_docs.py --check    exit 1 and name those that are out of date
@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from headrace.cli.catalogue import CATALOGUE
 from headrace.diagnostics.reasons import markdown as failures
+from headrace.executor._controls import CONTROLS, Shown
 from headrace.plan.detectors.frameworks import ROWS
 from headrace.plan.detectors.generators import GENERATORS
 from headrace.plan.detectors.python import PYTHON_ROWS
@@ -251,7 +252,33 @@ def breakages() -> str:
     return _BREAKAGES.format(cases=len(rows), placed=placed, lines=lines) + "\n".join(rows) + "\n"
 
 
+_CONTROLS_BEGIN, _CONTROLS_END = "<!-- controls: made", "<!-- end of controls -->"
+
+
+def security() -> str:
+    """The page as it is written, with the table of controls put in anew."""
+    before, begin, rest = (DOCS / "security.md").read_text().partition(_CONTROLS_BEGIN)
+    note, _, _ = rest.partition("\n")
+    after = rest.partition(_CONTROLS_END)[2]
+    rows = ["| Control | | What must hold | Shown |", "|---|---|---|---|"]
+    for control in CONTROLS:
+        shown = ", ".join(_SHOWN[way] for way in control.shown)
+        if control.where:
+            shown += f": {f'`{control.where}`' if Shown.TEST in control.shown else control.where}"
+        rows.append(f"| {control.number} | {control.name} | {control.must} | {shown} |")
+    return f"{before}{begin}{note}\n" + "\n".join(rows) + f"\n{_CONTROLS_END}{after}"
+
+
+_SHOWN = {
+    Shown.INSIDE: "inside",
+    Shown.DEED: "deed",
+    Shown.HOST: "machine",
+    Shown.TEST: "test",
+    Shown.NOT: "**not shown**",
+}
+
 PAGES = {
+    "security.md": security,
     "breakages.md": breakages,
     "frameworks.md": frameworks,
     "configuration.md": configuration,

@@ -47,6 +47,8 @@ async def serve(
     Raises InvalidSetting when the address can't be had.
     """
     configure_logs(settings.log_level)
+    if settings.accept_weaker_sandbox and not only_answer:
+        _log.warning("sandboxes may lack controls here", accepted=settings.accept_weaker_sandbox)
     listener = _listen(settings)
     port = listener.getsockname()[1]
     url = f"http://{_reachable(settings.host)}:{port}"

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         default=None, min_length=32, description="API token. Without it one is made and kept in the data directory."
     )
     executor: str = Field(default="oci", description="Executor of builds: `oci`, or `process` (no isolation).")
+    accept_weaker_sandbox: Names = Field(
+        default=(),
+        description="Controls that a sandbox may lack on this machine, such as `H32,H52`: see [security.md](security.md). Without it, an executor that lacks one is refused.",
+    )
     oci_runtime: str | None = Field(default=None, description="`runc` or `crun`. Without it the first that works.")
     safe_mode: bool = Field(default=False, description="Refuse to run any project's code.")
     builds_at_once: int = Field(
@@ -109,6 +113,12 @@ class Settings(BaseSettings):
     )
     network_connections: int = Field(
         default=20_000, ge=1, description="Connections of one command, those that are refused included."
+    )
+    disk_files: int = Field(default=2_000_000, ge=100, description="Files that a sandbox may make.")
+    disk_io_bytes: int | None = Field(
+        default=None,
+        ge=MIB,
+        description="Bytes a second that a sandbox may read from disks, and write to them. Version 1 of control groups limits only direct writes.",
     )
     log_bytes: int = Field(default=256 * MIB, ge=1024, description="Bytes of output that a command's log keeps.")
     upload_bytes: int = Field(default=512 * MIB, ge=1024, description="Largest upload, packed and unpacked.")

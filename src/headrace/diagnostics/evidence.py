@@ -3,6 +3,7 @@
 import signal
 
 from headrace.model.diagnostic import FailureReason
+from headrace.model.limits import Limits
 from headrace.model.plan import PlannedCommand
 from headrace.model.sandbox import CommandResult, KillReason
 
@@ -29,8 +30,7 @@ def evident(command: PlannedCommand, result: CommandResult) -> tuple[FailureReas
                 "raise the time limit of the project; does the command wait for something?",
             )
         case KillReason.DISK:
-            message = f"the command wrote more than {limits.disk_bytes / _MIB:,.0f} MiB"
-            return FailureReason.DISK_FULL, message, "raise the disk limit of the project, or write less"
+            return _disk_full(limits, result)
         case KillReason.LOST:
             return FailureReason.SANDBOX_DIED, "the sandbox went away while the command ran", "try again"
         case KillReason.CANCELLED:
@@ -42,6 +42,20 @@ def evident(command: PlannedCommand, result: CommandResult) -> tuple[FailureReas
         message = f"the limit of {limits.pids} processes and threads was reached"
         return FailureReason.PIDS_LIMIT, message, "let the command start fewer processes at the same time"
     return None
+
+
+def _disk_full(limits: Limits, result: CommandResult) -> tuple[FailureReason, str, str | None]:
+    match result.disk_limit:
+        case "machine":
+            message = "the disk of the machine that builds is nearly full, and this command wrote to it"
+            hint = "free space there, or run `headrace cache prune`"
+        case "files":
+            message = f"the command made more than {limits.disk_files:,} files"
+            hint = "make fewer files; does something make them without end?"
+        case _:
+            message = f"the command wrote more than {limits.disk_bytes / _MIB:,.0f} MiB"
+            hint = "raise the disk limit of the project, or write less"
+    return FailureReason.DISK_FULL, message, hint
 
 
 def how_it_ended(result: CommandResult) -> str:

@@ -85,6 +85,7 @@ def container_instructions(
         soft_seconds=soft_seconds(spec, command),
         log_bytes=limits.log_bytes,
         disk_bytes=limits.disk_bytes,
+        disk_files=limits.disk_files,
         watched=[str(disk / "upper"), str(disk / "home")],
         secrets=command.secret_values,
         container=ContainerPlan(
@@ -114,6 +115,7 @@ def _root(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, tmp_by
         working_directory=WORKING_DIRECTORY,
         home=_spec.HOME,
         tmp_bytes=tmp_bytes,
+        tmp_files=_spec.files_in_memory(tmp_bytes),
     )
 
 

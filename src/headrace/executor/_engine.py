@@ -41,6 +41,10 @@ class Engine(Protocol):
         """Raises ContainerFailed."""
         ...
 
+    def processes(self) -> set[int]:
+        """Everything that runs."""
+        ...
+
     def others(self) -> int:
         """How many processes run beside the leader."""
         ...
@@ -82,6 +86,9 @@ class ContainerEngine:
         _reap(init)
         return Leader(init, os.pidfd_open(init), ours)
 
+    def processes(self) -> set[int]:
+        return self._cgroup.processes()
+
     def others(self) -> int:
         # The first process does not count, and what ends right now may.
         return max(0, len(self._cgroup.processes()) - 1)
@@ -120,6 +127,9 @@ class ProcessEngine:
         if pid == 0:
             self._become_command(stdout, stderr)
         return Leader(pid, os.pidfd_open(pid), None)
+
+    def processes(self) -> set[int]:
+        return self._all()
 
     def others(self) -> int:
         return len(self._all())

@@ -73,7 +73,8 @@ class Instructions:
     soft_seconds: float | None
     log_bytes: int
     disk_bytes: int
-    #: What counts against `disk_bytes`.
+    disk_files: int
+    #: What counts against them.
     watched: list[str]
     #: Values that must not stand in the log.
     secrets: list[str]

@@ -43,6 +43,7 @@ class RootPlan:
     working_directory: str
     home: str
     tmp_bytes: int
+    tmp_files: int
 
 
 _UNUSED = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
@@ -81,7 +82,9 @@ def make_root(plan: RootPlan, namespace: linux.NewUserNamespace | None = None) -
     _tools(plan.tools)
     memory = linux.MS_NOSUID | linux.MS_NODEV
     ids = f"uid={plan.first_id},gid={plan.first_id}"
-    linux.mount("tmp", f"{ROOT}/tmp", "tmpfs", memory, f"mode=1777,size={plan.tmp_bytes},{ids}")
+    linux.mount(
+        "tmp", f"{ROOT}/tmp", "tmpfs", memory, f"mode=1777,size={plan.tmp_bytes},nr_inodes={plan.tmp_files},{ids}"
+    )
     if plan.ca_bundle:
         _attach(plan.ca_bundle, f"{ROOT}/etc/ssl/certs/ca-certificates.crt", _READ_ONLY)
 

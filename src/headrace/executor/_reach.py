@@ -125,7 +125,9 @@ def open_unstarted(upper: Path, work: Path, below: Sequence[Path], *, plain: boo
     # Left by the overlay of an earlier command; what was `volatile` is refused.
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    descriptors = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in (upper, work, *below)]
+    # An overlay needs something below; a sandbox without layers has an empty directory for it.
+    lowest = below or [upper.with_name("empty")]
+    descriptors = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in (upper, work, *lowest)]
     try:
         top, aside, *lower = (f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
         options = [("lowerdir", ":".join(lower)), ("upperdir", top), ("workdir", aside)]

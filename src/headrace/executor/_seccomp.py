@@ -14,7 +14,7 @@ accept accept4 access alarm arch_prctl bind brk cachestat capget capset chdir ch
 clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep clock_nanosleep_time64 close close_range connect
 copy_file_range creat dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2
 epoll_wait epoll_wait_old eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 fadvise64_64
-fallocate fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 fdatasync fgetxattr flistxattr flock
+fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 fdatasync fgetxattr flistxattr flock
 fork fremovexattr fsetxattr fstat fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 futex futex_requeue
 futex_time64 futex_wait futex_waitv futex_wake futimesat get_robust_list get_thread_area getcpu getcwd getdents
 getdents64 getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 getitimer getpeername getpgid
@@ -27,7 +27,7 @@ mkdir mkdirat mknod mknodat mlock mlock2 mlockall mmap mmap2 mprotect mq_getseta
 mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock
 munlockall munmap name_to_handle_at nanosleep newfstatat _newselect open openat openat2 pause pidfd_open
 pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv preadv2
-prlimit64 process_mrelease pselect6 pselect6_time64 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv
+process_mrelease pselect6 pselect6_time64 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv
 recv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr rename renameat renameat2 restart_syscall
 rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait
 rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_getaffinity sched_getattr sched_getparam sched_get_priority_max
@@ -35,7 +35,7 @@ sched_get_priority_min sched_getscheduler sched_rr_get_interval sched_rr_get_int
 sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl semget semop semtimedop semtimedop_time64 send
 sendfile sendfile64 sendmmsg sendmsg sendto setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups
 setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid setresuid32 setreuid
-setreuid32 setrlimit set_robust_list setsid setsockopt set_thread_area set_tid_address setuid setuid32 setxattr shmat
+setreuid32 set_robust_list setsid setsockopt set_thread_area set_tid_address setuid setuid32 setxattr shmat
 shmctl shmdt shmget shutdown sigaltstack signalfd signalfd4 sigprocmask sigreturn socketpair splice stat stat64 statfs
 statfs64 statx symlink symlinkat sync sync_file_range syncfs sysinfo tee tgkill time timer_create timer_delete
 timer_getoverrun timer_gettime timer_gettime64 timer_settime timer_settime64 timerfd_create timerfd_gettime
@@ -62,6 +62,7 @@ _SOCK_STREAM, _SOCK_DGRAM, _SOCK_RAW, _TYPE_MASK = 1, 2, 3, 0xF
 #: Personalities that change nothing that protects: Linux, 32 bit, old names, asking for the present one.
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 _ADDR_NO_RANDOMIZE = 0x40000
+_RLIMIT_CORE = 4
 
 #: The machine's own architecture and no other: a program that calls the kernel by an older door (32 bit, x32) is killed. On 32
 #: bit x86 one call makes sockets of every kind, and no filter can look at its arguments.
@@ -107,6 +108,18 @@ def _sockets() -> list[dict[str, object]]:
     return rules
 
 
+def _limits() -> list[dict[str, object]]:
+    """
+    Limits may be lowered, but not that of core dumps, see `_spec`: then the call isn't there, which programs that ask to have none
+    take for an answer.
+    """
+    return [
+        _allow("setrlimit", _when(0, "NE", _RLIMIT_CORE)),
+        _allow("prlimit64", _when(1, "NE", _RLIMIT_CORE)),
+        _allow("prlimit64", _when(2, "EQ", 0)),
+    ]
+
+
 def profile() -> dict[str, object]:
     """The `seccomp` part of a container's configuration for this machine."""
     return {
@@ -119,6 +132,9 @@ def profile() -> dict[str, object]:
             {"names": _FORBIDDEN.split(), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM},
             *_clone(),
             *_sockets(),
+            *_limits(),
+            # Space is taken as quickly as it is written, and no quicker, so that whoever watches the disk is in time.
+            _refuse("fallocate", errno.EOPNOTSUPP),
             *(_allow("personality", _when(0, "EQ", value)) for value in _PERSONALITIES),
             _refuse("personality", errno.EPERM, _when(0, "EQ", _ADDR_NO_RANDOMIZE)),
         ],

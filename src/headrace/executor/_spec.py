@@ -12,7 +12,7 @@ from typing import NamedTuple
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._seccomp import profile
 from headrace.model.limits import MIB, Limits
-from headrace.model.sandbox import SandboxCommand, SandboxMount
+from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxMount
 
 BUILD_USER = 1000
 HOME = "/home/builder"
@@ -116,6 +116,24 @@ def container(command: SandboxCommand, place: Place) -> dict[str, object]:
     }
 
 
+#: What a sandbox has mounted, with the options that each must have; below /opt/headrace are tools, below /proc and /dev masks
+#: and devices.
+MOUNTS = {
+    "/": ("ro",),
+    WORKING_DIRECTORY: ("rw",),
+    HOME: ("rw",),
+    "/tmp": ("rw",),
+    str(TOOLS): ("ro",),
+    f"{TOOLS}/": ("ro",),
+    CA_BUNDLE: ("ro",),
+    "/proc": ("noexec",),
+    "/proc/": (),
+    "/dev": ("noexec",),
+    "/dev/": (),
+    "/dev/pts": ("noexec",),
+    "/dev/shm": ("noexec",),
+}
+
 _profile = cache(profile)
 
 _MASKED = (
@@ -148,7 +166,9 @@ def _namespaces(network: str | None) -> Sequence[dict[str, str]]:
 
 def _rlimits(limits: Limits, descriptors: int) -> list[dict[str, object]]:
     values = {
-        "RLIMIT_CORE": 0,
+        # A byte is too little for a file, and the one number at which the kernel starts no program to take the core, where
+        # core_pattern names one. With 0 it does. The filter keeps it from being changed.
+        "RLIMIT_CORE": 1,
         "RLIMIT_NOFILE": min(descriptors, _FILE_DESCRIPTORS),
         "RLIMIT_FSIZE": limits.disk_bytes,
     }
@@ -175,8 +195,22 @@ def _mounts(limits: Limits) -> list[dict[str, object]]:
         _mount("/proc", "proc", "nosuid", "noexec", "nodev"),
         _mount("/dev", "tmpfs", "nosuid", "noexec", "strictatime", "mode=755", "size=65536k"),
         _mount("/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"),
-        _mount("/dev/shm", "tmpfs", "nosuid", "noexec", "nodev", "mode=1777", f"size={shared}"),
+        _mount(
+            "/dev/shm",
+            "tmpfs",
+            "nosuid",
+            "noexec",
+            "nodev",
+            "mode=1777",
+            f"size={shared}",
+            f"nr_inodes={files_in_memory(shared)}",
+        ),
     ]
+
+
+def files_in_memory(size: int) -> int:
+    """How many files may be made in a place of `size` bytes: an empty one costs the kernel's memory too."""
+    return size // 4096
 
 
 def _mount(target: str, kind: str, *options: str) -> dict[str, object]:

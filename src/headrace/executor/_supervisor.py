@@ -18,7 +18,7 @@ from pathlib import Path
 
 from headrace import linux
 from headrace.eventfile import EventFile
-from headrace.executor._disk import DiskWatch
+from headrace.executor._disk import DiskWatch, Used
 from headrace.executor._engine import ContainerEngine, Engine, Leader, ProcessEngine
 from headrace.executor._instructions import (
     Instructions,
@@ -33,7 +33,6 @@ from headrace.executor._output import CHUNK, LogFailed, Output, Stream, output_p
 from headrace.executor._proxy import make_network, start_proxy
 from headrace.executor._runtime import ContainerFailed, hidden_mount
 
-_TICK_SECONDS = 0.25
 #: After the end of everything, for bytes that are still in the pipes.
 _DRAIN_SECONDS = 2.0
 
@@ -72,9 +71,9 @@ class _Supervisor:
             log_bytes=instructions.log_bytes,
             secrets=instructions.secrets,
         )
-        self._disk = DiskWatch(instructions.watched, instructions.disk_bytes)
         self._streams: dict[int, Stream] = {}
         self._killed_by: str | None = None
+        self._disk_limit: str | None = None
         self._exit_code: int | None = None
         self._began = time.monotonic()
         self._warned = False
@@ -153,18 +152,21 @@ class _Supervisor:
             "peak_memory_bytes": usage.peak_memory_bytes,
             "cpu_seconds": usage.cpu_seconds,
             "background_killed": background,
+            "disk_limit": self._disk_limit,
             "output": self._output.receipt(),
         }
 
     def _follow(self, engine: Engine, leader: Leader) -> None:
         """Until the leader has ended, or there is a reason to end it."""
+        given = self._instructions
+        disk = DiskWatch(given.watched, Used(given.disk_bytes, given.disk_files), engine.processes)
         ends = {leader.descriptor, leader.control.fileno()} if leader.control else {leader.descriptor}
         poller = select.poll()
         for descriptor in (*self._streams, *ends, self._wake):
             poller.register(descriptor, select.POLLIN)
         next_look = 0.0
         while self._killed_by is None:
-            ready = {descriptor for descriptor, _ in poller.poll(_TICK_SECONDS * 1000)}
+            ready = {descriptor for descriptor, _ in poller.poll(disk.wait() * 1000)}
             for reader in ready.intersection(self._streams):
                 if not self._read(reader) or self._is_flood():
                     poller.unregister(reader)
@@ -176,10 +178,10 @@ class _Supervisor:
                 self._read_exit_code(leader)
                 return
             if time.monotonic() >= next_look:
-                self._look(engine)
+                self._look(engine, disk)
                 for reader in self._streams:
                     poller.register(reader, select.POLLIN)
-                next_look = time.monotonic() + _TICK_SECONDS
+                next_look = time.monotonic() + disk.wait()
 
     def _is_flood(self) -> bool:
         """
@@ -201,7 +203,7 @@ class _Supervisor:
         self._output.feed(self._streams[reader], chunk)
         return True
 
-    def _look(self, engine: Engine) -> None:
+    def _look(self, engine: Engine, disk: DiskWatch) -> None:
         given = self._instructions
         seconds = time.monotonic() - self._began
         self._output.show_waiting()
@@ -209,8 +211,8 @@ class _Supervisor:
             self._killed_by = "timeout"
         elif engine.out_of_memory():
             self._killed_by = "memory"
-        elif self._disk.exceeded():
-            self._killed_by = "disk"
+        elif limit := disk.exceeded():
+            self._killed_by, self._disk_limit = "disk", limit
         elif given.soft_seconds is not None and seconds >= given.soft_seconds and not self._warned:
             self._warned = True
             text = f"{seconds:.0f} s of the {given.seconds:g} s that this step may take have passed"

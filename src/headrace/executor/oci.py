@@ -7,7 +7,9 @@ import random
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from headrace.errors import ExecutorUnavailable, HeadraceError, NotFetched
@@ -16,11 +18,13 @@ from headrace.executor._container_plan import Machine, container_instructions, r
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, write_aside
 from headrace.executor._mounts import STAGE
+from headrace.executor._proof import Proof, accepted_controls, refuse_weak
+from headrace.executor._prove import Held, Promise, prove
 from headrace.executor._runtime import Runtime
 from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
-from headrace.executor._spec import BUILD_USER, IDS
+from headrace.executor._spec import BUILD_USER, HOSTNAME, IDS, MOUNTS, environment
 from headrace.executor._supervised import SupervisedSandbox
-from headrace.model.limits import Limits
+from headrace.model.limits import Limits, NetworkPhase
 from headrace.model.plan import StepId
 from headrace.model.sandbox import Finding, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
@@ -36,13 +40,15 @@ class OciExecutor:
     name: ClassVar[str] = "oci"
     isolated: ClassVar[bool] = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, machine: Machine | None = None, place: str = "sandboxes") -> None:
+        accepted_controls(settings.accept_weaker_sandbox)
         self.base_system = base_system_name()
         self._settings = settings
-        self._root = settings.data_dir / "sandboxes"
+        self._root = settings.data_dir / place
         # Two data directories of one machine may have sandboxes of the same name.
         self._spawner = Spawner(containers=True)
-        self._machine: Machine | None = None
+        self._machine = machine
+        self._unproven: Machine | None = None
         self._preparing = asyncio.Lock()
 
     async def prepare(self) -> None:
@@ -69,13 +75,49 @@ class OciExecutor:
 
     async def machine(self) -> Machine:
         """
-        Everything that is decided once for all sandboxes. Makes the base system when it isn't there.
-        Raises ExecutorUnavailable, which says what is missing.
+        Everything that is decided once for all sandboxes. Makes the base system when it isn't there, and tries the controls of
+        the sandbox when it isn't known whether they hold here. Raises ExecutorUnavailable, which says what is missing.
         """
         async with self._preparing:
             if self._machine is None:
-                self._machine = await self._prepare()
+                machine = self._unproven = self._unproven or await self._prepare()
+                accepted = self._settings.accept_weaker_sandbox
+                held = await self._proof(machine).of(partial(self._prove, machine), accepted)
+                refuse_weak(held, accepted, self.name)
+                self._machine = machine
             return self._machine
+
+    async def unproven(self) -> Machine:
+        """The same without looking at the controls: for those who do that themselves."""
+        async with self._preparing:
+            self._unproven = self._unproven or await self._prepare()
+            return self._unproven
+
+    async def prove(self, machine: Machine) -> Sequence[Held]:
+        """Try every control of the sandbox now, and remember what was found."""
+        return await self._proof(machine).anew(partial(self._prove, machine))
+
+    def beside(self, machine: Machine) -> "OciExecutor":
+        """One whose sandboxes lie elsewhere: whoever removes what no build needs does not see them."""
+        return OciExecutor(self._settings, machine=machine, place="proving")
+
+    async def _prove(self, machine: Machine) -> Sequence[Held]:
+        executor = self.beside(machine)
+        for left in await executor.existing():
+            await executor.discard(left)
+        promise = Promise(
+            hostname=HOSTNAME,
+            mounts=MOUNTS,
+            variables=lambda command: list(environment(command, proxy=command.egress.phase is not NetworkPhase.NONE)),
+            descriptors=machine.descriptors,
+            io_bytes=self._settings.disk_io_bytes,
+        )
+        with TemporaryDirectory(prefix="headrace-proving-") as place:
+            return await prove(executor.open, promise, Path(place))
+
+    def _proof(self, machine: Machine) -> Proof:
+        runtime = machine.runtime
+        return Proof(machine.base.parent, [_fingerprint(runtime), self.base_system, self._settings.disk_io_bytes])
 
     async def _prepare(self) -> Machine:
         if os.geteuid() != 0:

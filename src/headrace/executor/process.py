@@ -104,6 +104,7 @@ def _instructions(spec: SandboxSpec, command: SandboxCommand, directory: Path, l
         soft_seconds=soft_seconds(spec, command),
         log_bytes=limits.log_bytes,
         disk_bytes=limits.disk_bytes,
+        disk_files=limits.disk_files,
         watched=[str(disk / "upper"), str(disk / "home")],
         secrets=command.secret_values,
         process=ProcessPlan(

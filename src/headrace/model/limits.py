@@ -18,6 +18,8 @@ class Limits(Value):
     pids: int = Field(default=2048, ge=8)
     #: Bytes that may be written below the working directory and the home directory together.
     disk_bytes: int = Field(default=8 * GIB, ge=MIB)
+    #: Files and directories that may be made there.
+    disk_files: int = Field(default=2_000_000, ge=100)
     #: Wall time. A warning event is recorded at `soft_fraction` of it.
     seconds: float = Field(default=3600, gt=0)
     soft_fraction: float = Field(default=0.8, gt=0, le=1)

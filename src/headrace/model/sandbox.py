@@ -132,6 +132,8 @@ class CommandResult(Value):
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
     background_killed: int = 0
+    #: Which limit of the disk it met: the bytes or the files that it may write, or the space that this machine has left.
+    disk_limit: Literal["bytes", "files", "machine"] | None = None
     output: OutputReceipt = OutputReceipt()
     #: Hosts that it reached or was refused, where the executor sees that.
     network: tuple[HostUse, ...] = ()
@@ -145,3 +147,6 @@ class Finding(Value):
     detail: str
     #: The exact command or setting that mends it.
     fix: str | None = None
+    #: The control of the sandbox that it is about, by its number in docs/security.md, and the chapter of that.
+    control: str | None = None
+    chapter: str | None = None

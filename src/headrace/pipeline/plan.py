@@ -82,5 +82,6 @@ def plan_limits(settings: Settings, project: Project) -> PlanLimits:
         cpus=at_most(own.cpus, settings.cpus),
         memory_bytes=int(at_most(own.memory_bytes, settings.memory_bytes)),
         disk_bytes=int(at_most(own.disk_bytes, settings.disk_bytes)),
+        disk_files=settings.disk_files,
         log_bytes=int(at_most(own.log_bytes, settings.log_bytes)),
     )

@@ -14,6 +14,7 @@ class PlanLimits(Value):
     cpus: float = _DEFAULT.cpus
     memory_bytes: int = _DEFAULT.memory_bytes
     disk_bytes: int = _DEFAULT.disk_bytes
+    disk_files: int = _DEFAULT.disk_files
     log_bytes: int = _DEFAULT.log_bytes
     #: The widest network that `headrace.toml` may ask for.
     build_network: NetworkPhase = NetworkPhase.INTERNET
@@ -29,6 +30,7 @@ class PlanLimits(Value):
             cpus=self.cpus,
             memory_bytes=self.memory_bytes,
             disk_bytes=self.disk_bytes,
+            disk_files=self.disk_files,
             log_bytes=self.log_bytes,
             seconds=seconds,
         )

@@ -80,6 +80,7 @@ class Warm:
             cpus=settings.cpus,
             memory_bytes=settings.preview_sandbox_bytes,
             disk_bytes=settings.disk_bytes,
+            disk_files=settings.disk_files,
             log_bytes=settings.preview_log_bytes,
         )
         self._life = EarlierLife(services.layers, settings.data_dir, project, key, choice)

@@ -57,7 +57,7 @@ def test_limits_are_those_of_the_command_and_there_is_no_swap() -> None:
     assert resources["cpu"] == {"period": 100_000, "quota": 150_000, "cpus": "1,3"}
     assert resources["pids"] == {"limit": 77}
     hard = {limit["type"]: limit["hard"] for limit in made["process"]["rlimits"]}
-    assert hard == {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096, "RLIMIT_FSIZE": 2**30}
+    assert hard == {"RLIMIT_CORE": 1, "RLIMIT_NOFILE": 4096, "RLIMIT_FSIZE": 2**30}
 
 
 def test_arguments_of_the_command_stay_arguments() -> None:
