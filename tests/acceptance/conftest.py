@@ -52,13 +52,18 @@ class Server:
         self.data_dir = data_dir
         self.process: subprocess.Popen[bytes] | None = None
         self.log = data_dir.parent / "server.log"
+        #: What stands before the server's command line, such as a tracer.
+        self.before: list[str] = []
 
     def start(self) -> None:
         announced = self.data_dir / "server.json"
         announced.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "headrace", "serve"], env=self.environment, stdout=log, stderr=log
+                [*self.before, sys.executable, "-m", "headrace", "serve"],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
         wait_until(lambda: announced.exists() or self._ended(), seconds=60)
         if not announced.exists():

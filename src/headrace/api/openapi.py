@@ -12,6 +12,7 @@ from headrace.api.requests import (
     BuildRequest,
     NewLink,
     NewProject,
+    NewSecret,
     ProjectChange,
     ProjectSyncRequest,
     PruneRequest,
@@ -42,6 +43,12 @@ PREVIEW_STREAM_CONTENT = {
     for form, content in STREAM_CONTENT.items()
 }
 STREAM_RESPONSE: dict[str, Any] = {"content": STREAM_CONTENT}
+
+#: Bodies that routes read themselves, of which FastAPI sees nothing.
+_REQUESTS = (
+    *(NewProject, ProjectChange, NewSecret, BuildRequest, PruneRequest, NewLink),
+    *(SyncRequest, ProjectSyncRequest),
+)
 
 #: Every route may answer with one.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -75,8 +82,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _more_schemas() -> dict[str, Any]:
-    requests = (NewProject, ProjectChange, BuildRequest, PruneRequest, NewLink, SyncRequest, ProjectSyncRequest)
-    bodies = [(model, "validation") for model in requests]
+    bodies = [(model, "validation") for model in _REQUESTS]
     answers = [(model, "serialization") for model in (Problem, SyncProblem)]
     _, made = models_json_schema([*bodies, *answers], ref_template=_REFERENCES)  # type: ignore[list-item]
     event = TypeAdapter[Event](Event).json_schema(ref_template=_REFERENCES, mode="serialization")
