@@ -92,6 +92,10 @@ class Masker:
                 data = data.replace(form, MASK)
         return data
 
+    def text(self, text: str) -> str:
+        """A short text that is no stream."""
+        return self.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
     def _beginning(self, data: bytes) -> int:
         """How many bytes at the end of `data` could be the beginning of a secret."""
         tail = data[-(self._longest - 1) :] if self._longest > 1 else b""
@@ -108,8 +112,3 @@ def _overlap(tail: bytes, form: bytes) -> int:
             return end - at
         at = tail.find(form[:1], at + 1)
     return 0
-
-
-def mask_text(text: str, values: Iterable[str]) -> str:
-    """A short text that is no stream."""
-    return Masker(values).mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")

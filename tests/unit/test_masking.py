@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headrace.masking import MASK, SHORTEST, Masker, forms, mask_text
+from headrace.masking import MASK, SHORTEST, Masker, forms
 
 SECRET = 'pa55/w0rd+"ünd" $more&'
 FORMS = {
@@ -95,4 +95,4 @@ def test_a_longer_secret_that_holds_another_is_masked_as_a_whole() -> None:
 
 
 def test_texts_are_masked_at_once() -> None:
-    assert mask_text("host s3cr3t-one.example.com", ["s3cr3t-one"]) == "host [secret].example.com"
+    assert Masker(["s3cr3t-one"]).text("host s3cr3t-one.example.com") == "host [secret].example.com"

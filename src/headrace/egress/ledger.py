@@ -10,7 +10,7 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +40,9 @@ class Use(NamedTuple):
 class Ledger:
     """Written by one process, from any of its threads."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, mask: Callable[[str], str] = str) -> None:
+        """`mask` takes secrets out of names before they are written."""
+        self._mask = mask
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, int], int] = {}
         self._uses: list[Use] = []
@@ -112,7 +114,7 @@ class Ledger:
         self._uses[row] = use
         host, port, package, *numbers = use
         at = _HEAD.size + row * _ROW.size
-        _ROW.pack_into(self._map, at, host.encode()[:255], port, package.encode()[:128], *numbers)
+        _ROW.pack_into(self._map, at, self._mask(host).encode()[:255], port, package.encode()[:128], *numbers)
 
 
 def read_ledger(path: Path) -> list[Use]:

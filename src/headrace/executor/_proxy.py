@@ -20,6 +20,7 @@ from headrace.errors import HeadraceError
 from headrace.eventfile import EventFile
 from headrace.executor._instructions import LEDGER, Instructions, first_process
 from headrace.executor._output import event_record
+from headrace.masking import Masker
 
 _PORT = 3128
 
@@ -70,7 +71,11 @@ def _proxy(instructions: Instructions) -> Proxy:
     log, about = EventFile(Path(instructions.log)), instructions.origin.fields
     directory = Path(egress.directory) if egress.directory else None
 
+    # Names of hosts are in lower case here.
+    masker = Masker([form for value in instructions.secrets for form in (value, value.lower())])
+
     def tell(kind: str, **fields: object) -> None:
+        fields = {name: masker.text(value) if isinstance(value, str) else value for name, value in fields.items()}
         # A log that has ended, or can't grow, takes no more; what was refused stays refused.
         with suppress(OSError, HeadraceError):
             log.append([event_record(kind, about, **fields)])
@@ -80,5 +85,5 @@ def _proxy(instructions: Instructions) -> Proxy:
         return package_behind(first, port, _PORT) if first else ""
 
     caps = Caps(bytes=egress.bytes, upload_bytes=egress.upload_bytes, connections=egress.connections)
-    ledger = Ledger(directory / LEDGER if directory else None)
+    ledger = Ledger(directory / LEDGER if directory else None, masker.text)
     return Proxy(Policy(egress.phase, egress.hosts), caps, ledger, tell, who)

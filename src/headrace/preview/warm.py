@@ -12,7 +12,7 @@ from headrace.errors import ExecutorUnavailable
 from headrace.executor.base import Sandbox
 from headrace.layers.layers import Layer
 from headrace.layers.toolchain import nested_calls
-from headrace.masking import mask_text
+from headrace.masking import Masker
 from headrace.model.diagnostic import LogLine
 from headrace.model.digest import Digest
 from headrace.model.limits import Limits
@@ -225,14 +225,13 @@ class Warm:
 
     def _masked(self, outcome: Outcome) -> Outcome:
         """A driver's program tells errors on a way of its own, past the log and its masking."""
-        values = self._hidden
-        if not values or outcome.ok:
+        if outcome.ok:
             return outcome
+        text = Masker(self._hidden).text
         seen = [
-            one.but(message=mask_text(one.message, values), excerpt=one.excerpt and mask_text(one.excerpt, values))
-            for one in outcome.diagnostics
+            one.but(message=text(one.message), excerpt=one.excerpt and text(one.excerpt)) for one in outcome.diagnostics
         ]
-        return replace(outcome, diagnostics=tuple(seen), message=mask_text(outcome.message, values))
+        return replace(outcome, diagnostics=tuple(seen), message=text(outcome.message))
 
     def _explained(self, outcome: Outcome) -> Outcome:
         if outcome.ok or not self.ended:
