@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from headrace.errors import ExecutorUnavailable
 from headrace.executor import _spec
+from headrace.executor._block_device import BlockDevice, block_device_of
 from headrace.executor._cgroup import cgroup_mounts
 from headrace.executor._instructions import ContainerPlan, EgressPlan, Instructions
 from headrace.executor._mounts import NETWORK, ROOT, RootPlan
@@ -36,6 +37,8 @@ class Machine(NamedTuple):
     descriptors: int
     #: Processors that can be given to sandboxes; empty where they can't be chosen.
     processors: tuple[int, ...]
+    #: See `_spec.Place`.
+    disk: tuple[BlockDevice, int] | None
 
 
 def read_machine(base: Path, runtime: Runtime, settings: Settings) -> Machine:
@@ -50,6 +53,7 @@ def read_machine(base: Path, runtime: Runtime, settings: Settings) -> Machine:
         registry=urlsplit(settings.npm_registry).netloc.rpartition("@")[2],
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         processors=tuple(sorted(os.sched_getaffinity(0))) if pickable else (),
+        disk=_limited_disk(settings),
     )
 
 
@@ -72,6 +76,7 @@ def container_instructions(
         network=NETWORK if egress else None,
         descriptors=machine.descriptors,
         processors=_processors(machine, command.limits.cpus, first_id),
+        disk=machine.disk,
     )
     (place / "config.json").write_text(json.dumps(_spec.container(command, where)))
     limits, disk = command.limits, directory / "disk"
@@ -98,6 +103,18 @@ def container_instructions(
         ),
         egress=egress,
     )
+
+
+def _limited_disk(settings: Settings) -> tuple[BlockDevice, int] | None:
+    if settings.disk_io_bytes is None:
+        return None
+    device = block_device_of(settings.data_dir)
+    if device is None:
+        raise ExecutorUnavailable(
+            f"HEADRACE_DISK_IO_BYTES can't be kept: {settings.data_dir} is not on a disk of this machine",
+            hint="put the data directory on a disk, or unset HEADRACE_DISK_IO_BYTES",
+        )
+    return device, settings.disk_io_bytes
 
 
 def _root(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, tmp_bytes: int) -> RootPlan:

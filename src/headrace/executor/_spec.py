@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from headrace.errors import ExecutorUnavailable
+from headrace.executor._block_device import BlockDevice
 from headrace.executor._seccomp import profile
 from headrace.model.limits import MIB, Limits
 from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxMount
@@ -46,6 +47,8 @@ class Place(NamedTuple):
     descriptors: int = 65_536
     #: The processors that the sandbox sees and uses; empty for all.
     processors: tuple[int, ...] = ()
+    #: The disk whose traffic is limited, and bytes a second in each direction.
+    disk: tuple[BlockDevice, int] | None = None
 
 
 def environment(command: SandboxCommand, *, proxy: bool) -> dict[str, str]:
@@ -108,7 +111,7 @@ def container(command: SandboxCommand, place: Place) -> dict[str, object]:
             "gidMappings": [{"containerID": 0, "hostID": place.first_id, "size": IDS}],
             "namespaces": _namespaces(place.network),
             "cgroupsPath": place.cgroup,
-            "resources": _resources(command.limits, place.processors),
+            "resources": _resources(command.limits, place.processors, place.disk),
             "seccomp": _profile(),
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
@@ -175,7 +178,7 @@ def _rlimits(limits: Limits, descriptors: int) -> list[dict[str, object]]:
     return [{"type": name, "soft": value, "hard": value} for name, value in values.items()]
 
 
-def _resources(limits: Limits, processors: Sequence[int]) -> dict[str, object]:
+def _resources(limits: Limits, processors: Sequence[int], disk: tuple[BlockDevice, int] | None) -> dict[str, object]:
     cpu: dict[str, object] = {"period": _CPU_PERIOD, "quota": max(1000, int(limits.cpus * _CPU_PERIOD))}
     if processors:
         cpu["cpus"] = ",".join(map(str, processors))
@@ -185,7 +188,13 @@ def _resources(limits: Limits, processors: Sequence[int]) -> dict[str, object]:
         "memory": {"limit": limits.memory_bytes, "swap": limits.memory_bytes},
         "cpu": cpu,
         "pids": {"limit": limits.pids},
+        **({"blockIO": _block_io(*disk)} if disk else {}),
     }
+
+
+def _block_io(device: BlockDevice, rate: int) -> dict[str, object]:
+    limit = [{"major": device.major, "minor": device.minor, "rate": rate}]
+    return {"throttleReadBpsDevice": limit, "throttleWriteBpsDevice": limit}
 
 
 def _mounts(limits: Limits) -> list[dict[str, object]]:

@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable
 from headrace.executor._probe.attempt import Seen, tried
 from headrace.executor._probe.given import Given
 
-#: There is no way at all, and the answer comes at once.
+#: There is no way at all, and the kernel says so at once: builds must not wait for what never comes.
 _NO_WAY = frozenset({"ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT", "EACCES", "EPERM"})
 _REFUSED = _NO_WAY | {"ECONNREFUSED"}
-#: An address that is refused is refused at once: builds must not wait for what never comes.
-_AT_ONCE_SECONDS = 1.0
 _PROXY = ("127.0.0.1", 3128)
 
 _METADATA = ("169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
@@ -66,16 +64,16 @@ def own_network(given: Given) -> Seen:
 def nothing_but_loopback(given: Given) -> Seen:
     names = [name for _, name in socket.if_nameindex()]
     found, slowest = _connect_all((address, port) for address in ("1.1.1.1", "8.8.8.8") for port in (80, 443))
-    quick = slowest < _AT_ONCE_SECONDS
-    return _closed(found, allowed=_NO_WAY, extra={"interfaces": names}, and_also=names == ["lo"] and quick)
+    extra = {"interfaces": names, "slowest": round(slowest, 2)}
+    return _closed(found, allowed=_NO_WAY, extra=extra, and_also=names == ["lo"])
 
 
 def no_host_services(given: Given) -> Seen:
     """Ports that listen on all addresses of the machine, and those where services usually are."""
     places = [(address, port) for address in given.planted.addresses for port in (*given.planted.ports, *_SERVICES)]
     loopback = [("127.0.0.1", port) for port in (*given.planted.ports, *_SERVICES) if port != _PROXY[1]]
-    found, slowest = _connect_all([*places, *loopback])
-    return _closed(found, and_also=slowest < _AT_ONCE_SECONDS)
+    found, _ = _connect_all([*places, *loopback])
+    return _closed(found)
 
 
 def no_metadata(given: Given) -> Seen:
@@ -119,6 +117,16 @@ def only_allowed_hosts(given: Given) -> Seen:
     }
     found = {name: _ask_proxy(request) for name, request in asked.items()}
     return _closed(found, allowed={"403", "400"}, extra={"the allowed host": reached}, and_also=reached == "200")
+
+
+def registries_are_read(given: Given) -> Seen:
+    """Where the proxy can see what is asked."""
+    if given.allowed is None:
+        return _closed({"proxy": tried(lambda: socket.create_connection(_PROXY, timeout=5).close())})
+    methods = ("PUT", "POST", "DELETE", "PATCH")
+    asked = {method: f"{method} http://{given.allowed}/package HTTP/1.1\r\nContent-Length: 0" for method in methods}
+    # The third refusal of a place is a closed connection.
+    return _closed({method: _ask_proxy(request) for method, request in asked.items()}, allowed={"403", "closed"})
 
 
 def no_resolver(given: Given) -> Seen:
@@ -212,4 +220,5 @@ PROBES: dict[str, Callable[[Given], Seen]] = {
     "H43": only_allowed_hosts,
     "H44": no_resolver,
     "H45": no_rules_to_lose,
+    "H46": registries_are_read,
 }
