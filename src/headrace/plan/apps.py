@@ -7,6 +7,7 @@ from headrace.errors import StepFailed
 from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import Choice
 from headrace.plan.manifest import Manifest
+from headrace.plan.nx import nx_apps
 from headrace.plan.project_files import ProjectFiles
 from headrace.plan.project_view import ProjectView
 from headrace.plan.refusal import refusal
@@ -17,6 +18,7 @@ _HANDS_ON = re.compile(
     r"\b(turbo|nx|lerna|rush|moon|lage|wireit|ultra)\b|\bpnpm\b.*(-r\b|--recursive|--filter|-F\b)|\byarn workspaces?\b"
     r"|\bnpm\b.*(\s-w\b|-ws\b|--workspaces?\b)|\bbun\b.*--filter"
 )
+_LONGEST_SCRIPT = 16_384
 #: Fields of packages that others import: an app has none of them.
 _LIBRARY_FIELDS = ("exports", "module", "types", "bin", "publishConfig")
 
@@ -32,22 +34,29 @@ def choose_app(root: ProjectView, framework: Framework) -> tuple[str, Choice] | 
     manifest = root.manifest
     if manifest is None or not _only_hands_on(root, manifest, framework):
         return None
-    apps = {
+    apps = {app.directory: app.framework or ("a program" if app.program else "nx") for app in nx_apps(root)}
+    apps |= {
         _directory(member): found for member in member_manifests(root) if (found := _app(root.files, member, framework))
     }
     if not apps:
         return None
-    if len(apps) > 1:
+    named = _named(root, manifest.scripts.get("build", ""), apps)
+    if len(apps) > 1 and named is None:
         raise several_apps(apps)
-    directory, found = next(iter(apps.items()))
-    why = f"the only app of the workspace: {found}"
-    return directory, Choice(subject="root", value=directory, why=why, source=f"{directory}/package.json")
+    directory = named or next(iter(apps))
+    why = (
+        f"{manifest.path} scripts.build names it"
+        if len(apps) > 1
+        else f"the only app of the workspace: {apps[directory]}"
+    )
+    source = next(name for name in ("package.json", "project.json") if f"{directory}/{name}" in root.files.paths())
+    return directory, Choice(subject="root", value=directory, why=why, source=f"{directory}/{source}")
 
 
 def several_apps(apps: dict[str, str]) -> StepFailed:
     """A repository with several apps, each with its framework."""
-    listed = ", ".join(f"{directory} ({framework})" for directory, framework in list(apps.items())[:20])
-    first = next(iter(apps))
+    listed = ", ".join(f"{directory} ({framework})" for directory, framework in sorted(apps.items())[:20])
+    first = min(apps)
     return refusal(
         FailureReason.CONFIG_ERROR,
         f"this repository holds several apps, and nothing says which is meant: {listed}",
@@ -57,10 +66,26 @@ def several_apps(apps: dict[str, str]) -> StepFailed:
     )
 
 
+def _named(root: ProjectView, script: str, apps: dict[str, str]) -> str | None:
+    """The only app that the root's script names: `turbo run build --filter=web`, `nx build web`."""
+    words = set(re.split(r"[\s=:'\"]+", script[:_LONGEST_SCRIPT]))
+    names: dict[str, set[str]] = {directory: {directory, f"./{directory}"} for directory in apps}
+    for member in member_manifests(root):
+        if (name := member.text("name")) and _directory(member) in names:
+            names[_directory(member)].add(name)
+    for app in nx_apps(root):
+        names[app.directory].add(app.name)
+    found = [directory for directory, known in names.items() if known & words]
+    return found[0] if len(found) == 1 else None
+
+
 def _only_hands_on(root: ProjectView, manifest: Manifest, framework: Framework) -> bool:
     """Whether the root is no project itself. One that hands on may hold a framework for its members."""
     build = manifest.scripts.get("build", "").strip()
-    return _HANDS_ON.search(build) is not None if build else framework(root) is None
+    if build:
+        return _HANDS_ON.search(build) is not None
+    # The root of an Nx workspace holds the packages of all its apps.
+    return (root.has("nx.json") and not root.has("project.json")) or framework(root) is None
 
 
 def _app(files: ProjectFiles, member: Manifest, framework: Framework) -> str | None:

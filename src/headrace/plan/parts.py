@@ -145,9 +145,10 @@ def _words(
             choice = choice.but(why=f"{wanted.hosts.script[1]} names this script; {choice.why}")
         return argv, expected, choice
     command = wanted.detected.command or ""
-    why = f"no script of package.json builds it; this is what {wanted.detected.framework} is built with"
+    usual = f"no script of package.json builds it; this is what {wanted.detected.framework} is built with"
+    why = wanted.detected.command_why or usual
     choice = Choice(subject="build command", value=command, why=why, source=wanted.detected.source)
-    return ("sh", "-c", command), {}, choice
+    return ("sh", "-c", command), wanted.detected.command_env, choice
 
 
 def _dev(

@@ -15,7 +15,7 @@ from headrace.plan.nothing import nothing_to_build
 from headrace.plan.parts import Parts, Wanted, needs_node, parts_of
 from headrace.plan.project_file import ProjectFile, read_project_file
 from headrace.plan.project_files import ProjectFiles
-from headrace.plan.project_view import ProjectView, joined
+from headrace.plan.project_view import ProjectView, joined, placed
 from headrace.plan.refusal import config_error, refusal
 from headrace.plan.refused import why_refused
 from headrace.plan.routing import choose_routing
@@ -46,7 +46,7 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
     # Whoever names the directory of the result knows that there is one; other hosts' files mean a program by it, too.
     owns_output = file.build.output is not None and file.is_own("build.output")
     routing, routing_choices = choose_routing(view, detected, file, hosts)
-    output, output_choice, unused = _output(detected, file)
+    output, output_choice, unused = _output(root, detected, file)
     return BuildPlan(
         framework=detected.framework,
         kind="static" if owns_output else detected.kind,
@@ -58,7 +58,7 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
         dev=parts.dev if parts else None,
         refused=None if owns_output and (parts is None or parts.build) else why_refused(wanted, parts),
         caches=tuple(joined(root, cache) for cache in detected.caches),
-        output=joined(root, output),
+        output=placed(root, output),
         output_candidates=_candidates(root, output, detected, file),
         routing=routing,
         choices=(
@@ -160,9 +160,11 @@ def _detect(view: ProjectView, file: ProjectFile) -> tuple[Detected, tuple[Ignor
     return explicit, unfit
 
 
-def _output(detected: Detected, file: ProjectFile) -> tuple[str, Choice, tuple[Ignored, ...]]:
+def _output(root: str, detected: Detected, file: ProjectFile) -> tuple[str, Choice, tuple[Ignored, ...]]:
     named, source = file.build.output, file.where("build.output")
-    usual = Choice(subject="output", value=detected.output or ".", why=detected.output_why, source=detected.source)
+    beside = detected.output.startswith("../")
+    shown = placed(root, detected.output) if beside else detected.output or "."
+    usual = Choice(subject="output", value=shown, why=detected.output_why, source=detected.source)
     if named is None:
         return detected.output, usual, ()
     value = _inside(file, named)
@@ -182,7 +184,7 @@ def _candidates(root: str, output: str, detected: Detected, file: ProjectFile) -
     if file.build.output is not None and file.is_own("build.output"):
         return ()
     others = dict.fromkeys((detected.output, *detected.output_candidates))
-    return tuple(joined(root, other) for other in others if other != output)
+    return tuple(placed(root, other) for other in others if other != output)
 
 
 def _inside(file: ProjectFile, output: str) -> str:

@@ -1,5 +1,6 @@
 """One project inside a version: what the planner and its detectors look at."""
 
+import posixpath
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,11 @@ from headrace.plan.refusal import config_error
 def joined(directory: str, path: str) -> str:
     """`path` below `directory`, where `""` is the root of the version."""
     return f"{directory}/{path}" if directory and path else directory or path
+
+
+def placed(directory: str, path: str) -> str:
+    """`joined`, with `..` carried out; never outside the version."""
+    return posixpath.normpath(posixpath.join("/", directory, path)).strip("/")
 
 
 @dataclass(frozen=True)

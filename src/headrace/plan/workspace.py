@@ -4,6 +4,7 @@ import re
 from fnmatch import fnmatchcase
 
 from headrace.plan.manifest import Manifest, read_manifest
+from headrace.plan.nx import nx_workspace
 from headrace.plan.project_files import ProjectFiles
 from headrace.plan.project_view import ProjectView, joined
 
@@ -14,6 +15,8 @@ def workspace_of(view: ProjectView) -> ProjectView:
     """The nearest directory at or above the project that declares it as a member; else the project itself."""
     if _patterns(view):
         return view
+    if view.manifest is None and (above := nx_workspace(view.files, view.root)) is not None:
+        return above
     at = view.root
     while at:
         at = at.rpartition("/")[0]

@@ -4,17 +4,18 @@ from headrace.plan.detectors.angular import Angular
 from headrace.plan.detectors.base import Detector
 from headrace.plan.detectors.frameworks import BEFORE_VITE, BEHIND_VITE
 from headrace.plan.detectors.generators import GENERATORS, ForeignGenerator
+from headrace.plan.detectors.nx import Nx
 from headrace.plan.detectors.python import PYTHON_ROWS, PythonPackage, PythonServer
 from headrace.plan.detectors.script import DevScript, Script
 from headrace.plan.detectors.static import Static
 from headrace.plan.detectors.vite import Vite
 from headrace.plan.project_view import ProjectView
 
+_FRAMEWORKS: tuple[Detector, ...] = (*BEFORE_VITE, Angular(), Vite(), *BEHIND_VITE)
+
 DETECTORS: tuple[Detector, ...] = (
-    *BEFORE_VITE,
-    Angular(),
-    Vite(),
-    *BEHIND_VITE,
+    Nx(_FRAMEWORKS),
+    *_FRAMEWORKS,
     Script(),
     *(ForeignGenerator(row) for row in GENERATORS),
     *(PythonServer(row) for row in PYTHON_ROWS),

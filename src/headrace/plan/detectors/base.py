@@ -2,13 +2,15 @@
 
 from typing import Literal, Protocol
 
+from pydantic import Field
+
 from headrace.model.plan import Choice, RedirectRule, Refused
 from headrace.model.value import Value
 from headrace.plan.project_view import ProjectView
 
 
 class Detected(Value):
-    """What a detector found. Paths are relative to the project's root."""
+    """What a detector found. Paths are relative to the project's root; an output may lie beside it in the repository."""
 
     framework: str
     #: Whether what it builds are files, or a program that has to run to answer.
@@ -18,8 +20,10 @@ class Detected(Value):
     source: str
     #: The script of package.json that builds it; None when nothing is run.
     script: str | None = None
-    #: What builds it when it has no such script.
+    #: What builds it when it has no such script, why it is this, and variables of that command.
     command: str | None = None
+    command_why: str = ""
+    command_env: dict[str, str] = Field(default_factory=dict)
     #: The script of package.json that starts its development server.
     dev_script: str | None = None
     output: str

@@ -1,5 +1,6 @@
 """Vite, and what is built by it without a framework of its own: React, Vue, Svelte, Solid, Lit, plain JavaScript."""
 
+import posixpath
 import re
 from typing import ClassVar
 
@@ -50,25 +51,18 @@ def _output(view: ProjectView, config: str, root: str) -> tuple[str, str]:
     script = view.manifest.scripts.get("build", "") if view.manifest else ""
     flag = re.search(r"\bvite build\b[^&|;]*?--outDir[ =](['\"]?)([\w./@-]+)\1", script)
     if flag:
-        return _below(root, flag[2]), "the build script says --outDir"
+        return _beside(view.root, root, flag[2]), "the build script says --outDir"
     if setting := _setting(config, "outDir"):
-        return _below(root, setting), "build.outDir of Vite's configuration"
+        return _beside(view.root, root, setting), "build.outDir of Vite's configuration"
     return joined(root, "dist"), "Vite's default"
 
 
-def _below(root: str, path: str) -> str:
-    """`path` as seen from `root`, when it stays inside the project; else Vite's default."""
-    if path.startswith("/"):
+def _beside(project: str, root: str, path: str) -> str:
+    """`path` as seen from Vite's `root`, also beside the project in its repository; Vite's default for any other place."""
+    place = posixpath.normpath(posixpath.join(project, root, path))
+    if path.startswith("/") or place.startswith("..") or place == "." or f"{project}/".startswith(f"{place}/"):
         return joined(root, "dist")
-    parts: list[str] = root.split("/") if root else []
-    for name in path.split("/"):
-        if name == ".." and parts:
-            parts.pop()
-        elif name == "..":
-            return joined(root, "dist")
-        elif name not in ("", "."):
-            parts.append(name)
-    return "/".join(parts) or joined(root, "dist")
+    return posixpath.relpath(f"/{place}", f"/{project}")
 
 
 def _inside(path: str) -> str:
