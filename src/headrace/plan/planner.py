@@ -6,7 +6,7 @@ from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import BuildPlan, Choice, Ignored
 from headrace.model.project import ProjectSettings
 from headrace.plan.apps import choose_app
-from headrace.plan.detectors import DETECTORS, framework_of
+from headrace.plan.detectors import DETECTORS, framework_of, in_its_place
 from headrace.plan.detectors.base import Detected
 from headrace.plan.hosts.read import Hosts, filled, read_hosts
 from headrace.plan.limits import PlanLimits
@@ -141,6 +141,8 @@ def _detect(view: ProjectView, file: ProjectFile) -> tuple[Detected, tuple[Ignor
         )
     found = (detector.detect(view) for detector in (DETECTORS if wish is None else (by_name[wish],)))
     detected = next((one for one in found if one is not None), None)
+    if detected is not None and wish is None and file.build.command is None:
+        detected = in_its_place(view, detected)
     output = file.build.output
     if detected is not None and (output is None or detected.script is not None or detected.framework == "static"):
         return detected, unfit

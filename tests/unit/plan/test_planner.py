@@ -209,3 +209,11 @@ def test_a_wished_framework_that_is_not_there_is_said() -> None:
     failure = refused({"index.html": "", "headrace.toml": '[build]\nframework = "vite"'})
     assert failure.reason is FailureReason.NOTHING_TO_BUILD
     assert "a vite project" in failure.message
+
+
+def test_a_workshop_is_built_where_nothing_else_of_the_project_is() -> None:
+    packages = {"vite": "7", "histoire": "1"}
+    alone = {"scripts": {"story:build": "histoire build"}, "devDependencies": packages}
+    beside = {"scripts": {"story:build": "histoire build", "build": "vite build"}, "devDependencies": packages}
+    assert plan({"package.json": json.dumps(alone)}).framework == "histoire"
+    assert plan({"package.json": json.dumps(beside)}).framework == "vite"

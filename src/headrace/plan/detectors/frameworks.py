@@ -15,6 +15,9 @@ def _asked(rows: tuple[Row, ...], *, alone: bool = False) -> tuple[ByRow, ...]:
 BEFORE_VITE = (*_asked(META), *_asked(SITES, alone=True), *_asked(APPS))
 
 #: What Vite goes before: bundlers of the same pages, and servers that have a page of Vite beside them.
-BEHIND_VITE = (*_asked((*BUNDLERS, *SERVERS)), *_asked(WORKSHOPS, alone=True))
+BEHIND_VITE = _asked((*BUNDLERS, *SERVERS))
+
+#: What stands beside nearly everything, and is what there is to show where nothing else is built.
+SHOWN_LAST = _asked(WORKSHOPS, alone=True)
 
 ROWS: tuple[Row, ...] = (*META, *SITES, *APPS, *BUNDLERS, *SERVERS, *WORKSHOPS)
