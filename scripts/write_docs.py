@@ -185,7 +185,8 @@ makes it write pages; where it says “always” there is nothing to set. The na
 
 _OTHER_FRAMEWORKS = """
 Beside the table: `angular` (the build of `angular.json` or `project.json` names its output; `"outputMode": "server"` and `ssr` need a
-server), `vite` (its configuration names root, output and base), `script` (any other build script: the output is looked for),
+server), `nx` (an app of an Nx workspace, built by it; the framework is the one that it is made with: [monorepos.md](monorepos.md)),
+`vite` (its configuration names root, output and base), `script` (any other build script: the output is looked for),
 `static` (plain files), `dev-script` (only a script that starts something: shown as a preview).
 
 Planned as programs that have to run, and refused when they are to be deployed: {python}.

@@ -154,7 +154,7 @@ def read_starters(view: ProjectView) -> list[HostSettings]:
         raw = _parsed(said, view.text("fly.toml") or "")
         service = raw.get("http_service")
         port = (
-            f", which listens on port {service['internal_port']}"
+            f" (it listens on port {service['internal_port']})"
             if isinstance(service, dict) and "internal_port" in service
             else ""
         )
