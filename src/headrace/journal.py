@@ -54,7 +54,7 @@ class Journal:
     ) -> Sequence[Event]:
         """Several events of one build, in one append and one transaction."""
         build_id = events[0].build_id
-        async with self._db.write() as c:
+        async with self._db.write(durable=False) as c:
             build = await builds.get(c, build_id, lock=True)
             if lease is not None and not (lease.build_id == build_id and await builds.holds(c, lease)):
                 raise LeaseLost(f"{lease.worker} no longer holds {build_id}")
@@ -72,7 +72,7 @@ class Journal:
 
     async def replay(self, build_id: str) -> Build | None:
         """Apply what the log has and the row has not seen; the build after it. Safe to repeat, and cheap when done."""
-        async with self._db.write() as c:
+        async with self._db.write(durable=False) as c:
             build = await builds.get(c, build_id, lock=True)
             if build is not None and await self._events.last(build_id) <= build.seen:
                 return build

@@ -48,7 +48,7 @@ async def once(
     except BaseException:
         await asyncio.shield(_forget(services, row))
         raise
-    async with services.db.write() as c:
+    async with services.db.write(durable=False) as c:
         await idempotency.finish(c, row, kept)
     return response
 
@@ -57,7 +57,7 @@ async def _begin(services: Services, row: str, digest: Digest) -> StoredResponse
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
     while True:
         try:
-            async with services.db.write() as c:
+            async with services.db.write(durable=False) as c:
                 return await idempotency.begin(c, row, digest)
         except StillRunning:
             if asyncio.get_running_loop().time() > deadline:

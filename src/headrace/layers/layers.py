@@ -188,6 +188,8 @@ class Layers:
         for entry in waiting:
             with suppress(FileNotFoundError):
                 mark_synced(entry, content_digest(entry / TREE))
+        if waiting:
+            sync_file_system(self._root)
         return len(waiting)
 
     def damaged(self, layer: Layer) -> str | None:

@@ -62,7 +62,7 @@ async def admit(services: Services, besides: Collection[str] = ()) -> Lease | Bu
             return None
         # Before the transaction: looking around must not keep others from writing.
         memory = await measure(services) if line.running else None
-        async with services.db.write() as c:
+        async with services.db.write(durable=False) as c:
             if left := await lines.abandoned(c, besides):
                 return await builds.claim(
                     c, left, *_worker(services), reserved_bytes=_need(services, await lines.peaks(c, left)).bytes

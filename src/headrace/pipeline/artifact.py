@@ -21,7 +21,7 @@ async def publish_artifact(ctx: Context, planned: Planned, built: Built, output:
         artifact, manifest = await make_artifact(
             services.store, built.tree_fd, output, planned.plan, known=known, warn=warnings.append
         )
-        async with services.db.write() as c:
+        async with services.db.write(durable=False) as c:
             await artifacts.insert(c, artifact)
         for message in warnings:
             ctx.record(

@@ -73,7 +73,7 @@ async def recover(services: Services) -> int:
         known = await builds.workers(c)
     dead = [worker for worker in (known | seen(directory)) - {services.worker} if is_dead(directory, worker)]
     for worker in dead:
-        async with services.db.write() as c:
+        async with services.db.write(durable=False) as c:
             freed = await builds.expire(c, worker)
         _log.info("a worker has died", worker=worker, builds=freed)
     if dead:

@@ -76,7 +76,7 @@ async def cancel_build(services: Services, build: Build, by: str) -> Build:
         raise Conflict(
             f"the build has already {build.status}", code="build.already_terminal", hint="there is nothing to cancel"
         )
-    async with services.db.write() as c:
+    async with services.db.write(durable=False) as c:
         asked_before = await builds.cancel_requested(c, [build.id])
         await builds.request_cancel(c, build.id)
     if not asked_before:
@@ -90,13 +90,13 @@ async def cancel_build(services: Services, build: Build, by: str) -> Build:
 
 async def end_unstarted(services: Services, build: Build) -> None:
     """End a build that no worker has taken. Nothing happens when one takes it first: that one will see the wish."""
-    async with services.db.write() as c:
+    async with services.db.write(durable=False) as c:
         lease = await builds.claim(c, build.id, services.worker, services.settings.lease_seconds)
     if lease is None:
         return
     ended = BuildCompleted(build_id=build.id, status=BuildStatus.CANCELLED, seconds=0, version_id=build.version_id)
     await services.journal.record(ended, lease=lease, close=True)
-    async with services.db.write() as c:
+    async with services.db.write(durable=False) as c:
         await builds.release(c, lease)
     # Others may have waited behind it.
     await wake(services)

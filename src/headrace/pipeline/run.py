@@ -99,7 +99,7 @@ async def _outcome(ctx: Context) -> BuildCompleted:
 
 async def _stopped(ctx: Context) -> BuildCompleted:
     """The end of a build whose stages were stopped, by a wish or by its time limit. What visitors see already has succeeded."""
-    async with ctx.services.db.write() as c:  # behind the deployment, should it be under way
+    async with ctx.services.db.write(durable=False) as c:  # behind the deployment, should it be under way
         deployment = await deployments.of_build(c, ctx.build.id)
     if deployment is not None:
         return _succeeded(ctx, deployment, cached=False)

@@ -92,7 +92,7 @@ class Worker:
             self._resting[build_id] = time.monotonic() + _REST_SECONDS
         finally:
             self._running.pop(build_id, None)
-            async with services.db.write() as c:
+            async with services.db.write(durable=False) as c:
                 await line.end_turn(c, lease)
                 await builds.release(c, lease)
 
@@ -135,7 +135,7 @@ class Worker:
             now = asyncio.get_running_loop().time()
             try:
                 if now >= due:
-                    async with services.db.write() as c:
+                    async with services.db.write(durable=False) as c:
                         if not await builds.renew(c, ctx.lease, seconds):
                             return
                     due = now + seconds / 3

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import orjson
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -37,6 +37,7 @@ class Database:
     def __init__(self, readers: AsyncEngine, writers: AsyncEngine, path: Path | None) -> None:
         self._readers = readers
         self._writers = writers
+        self._lazy_writers = writers.execution_options(durable=False)
         #: The SQLite file, or None for a server.
         self.path = path
         self._inode = path.stat().st_ino if path is not None and path.exists() else None
@@ -96,11 +97,14 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that holds the write lock; committed at the end, rolled back by an exception."""
+    async def write(self, *, durable: bool = True) -> AsyncIterator[AsyncConnection]:
+        """
+        A transaction that holds the write lock; committed at the end, rolled back by an exception. On the disk then, unless it
+        need not be `durable`: what can be found again elsewhere, such as in an event log, may be lost with the power.
+        """
         self._refuse_replaced()
         with translated():
-            async with self._writers.begin() as connection:
+            async with (self._writers if durable else self._lazy_writers).begin() as connection:
                 yield connection
 
     async def check(self) -> None:
@@ -157,7 +161,11 @@ def _configure_reader(connection: DBAPIConnection, record: object) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Any) -> None:
+def _begin_immediate(connection: Connection) -> None:
+    wanted = "FULL" if connection.get_execution_options().get("durable", True) else "NORMAL"
+    if connection.info.get("synchronous") != wanted:
+        connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+        connection.info["synchronous"] = wanted
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

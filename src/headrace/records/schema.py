@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from headrace.disk import replace_file
 from headrace.errors import DatabaseUnusable
 from headrace.model.ids import new_id
 from headrace.records.tables import SCHEMA, meta, metadata
@@ -127,4 +128,4 @@ def _mark(path: Path, installation: str) -> None:
             hint=f"put the right file back, or remove {marker} to use this one",
         )
     if not marker.exists():
-        marker.write_text(f"{installation}\n")
+        replace_file(marker, f"{installation}\n".encode())

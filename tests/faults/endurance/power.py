@@ -1,0 +1,103 @@
+"""
+A file system that loses its power: an ext4 image on a loop device is shut down without flushing its journal, as the kernel does
+for tests, while a program writes. What was not flushed is gone after it is mounted again.
+"""
+
+import fcntl
+import gc
+import os
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from endurance.programs import check, fresh
+from headrace import linux
+
+#: EXT4_IOC_SHUTDOWN, and its flag for "no flush of the log".
+_SHUTDOWN, _NO_FLUSH = 0x8004587D, 2
+_MIB = 2**20
+
+
+class Image:
+    """An ext4 file system in a file, mounted at `path`."""
+
+    def __init__(self, place: Path, *, mib: int = 192, inodes: int | None = None) -> None:
+        self.path = place / "disk"
+        self._file = place / "disk.ext4"
+        self.path.mkdir()
+        with self._file.open("wb") as file:
+            file.truncate(mib * _MIB)
+        options = [] if inodes is None else ["-N", str(inodes)]
+        subprocess.run(["mkfs.ext4", "-q", "-F", *options, str(self._file)], check=True)
+        self.mount()
+
+    def mount(self) -> None:
+        subprocess.run(["mount", "-o", "loop", str(self._file), str(self.path)], check=True)
+
+    def cut(self) -> None:
+        """The power goes. Everything that is asked of the file system from now on fails."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, _SHUTDOWN, struct.pack("I", _NO_FLUSH))
+        finally:
+            os.close(descriptor)
+
+    def unmount(self) -> None:
+        end = time.monotonic() + 10
+        while subprocess.run(["umount", str(self.path)], capture_output=True, check=False).returncode:
+            if time.monotonic() > end:
+                raise AssertionError(f"{self.path} is still in use")
+            time.sleep(0.05)
+            gc.collect()  # what a check has open is closed when nobody knows it any more
+
+
+def own_mounts() -> None:
+    """
+    What this process mounts from now on, nobody else sees. Without it a file system that was shut down stays as it is, although it
+    is unmounted, as long as some sandbox on this machine has a copy of its mount.
+    """
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount("none", "/", "none", linux.MS_REC | linux.MS_PRIVATE)
+
+
+@contextmanager
+def image(place: Path, *, mib: int = 192, inodes: int | None = None) -> Iterator[Image]:
+    made = Image(place, mib=mib, inodes=inodes)
+    try:
+        yield made
+    finally:
+        made.unmount()
+
+
+def cut_during(program: str, place: Path, seconds: float) -> int:
+    """
+    Cut the power `seconds` after the program's first promise, and check what is there after a restart; how much was promised.
+    Raises AssertionError.
+    """
+    with image(fresh(place)) as disk:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"endurance.programs.{program}", str(disk.path), "100000"],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdout
+        said = process.stdout.readline()
+        time.sleep(seconds)
+        disk.cut()
+        process.kill()
+        said += process.stdout.read()
+        process.wait()
+        disk.unmount()
+        disk.mount()
+        # A line that was not finished was not said.
+        promised = said[: said.rfind(b"\n") + 1].decode().splitlines()
+        try:
+            check(program, disk.path, promised, rebooted=True)
+        except Exception as exc:
+            raise AssertionError(f"{program}, {seconds:.3f} s: {type(exc).__name__}: {exc}") from exc
+        return len(promised)

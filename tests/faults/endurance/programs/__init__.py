@@ -1,0 +1,42 @@
+"""
+Small real programs that are killed, or whose disk is, at any point; and what must hold afterwards.
+
+    python -m endurance.programs.NAME DIRECTORY TIMES
+
+Each says on its standard output what it was promised, one line at a time: that list is outside of what dies. `check` reads
+the directory as a successor would, makes whole what can be made whole, and raises AssertionError for what must not be;
+`rebooted` when the machine's memory was lost, so that only what was flushed is there.
+"""
+
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+NAMES = ("publish", "layers", "blobs", "events")
+#: Looked for by who counts system calls: what comes before it is the start of Python.
+BEGIN = "/headrace-begin"
+
+
+def promise(text: str) -> None:
+    os.write(1, text.encode() + b"\n")
+
+
+def ready() -> None:
+    os.access(BEGIN, os.F_OK)
+
+
+def begin(run: Callable[[Path, int], None]) -> None:
+    run(Path(sys.argv[1]), int(sys.argv[2]))
+
+
+def check(program: str, directory: Path, promised: Sequence[str], *, rebooted: bool) -> None:
+    importlib.import_module(f"endurance.programs.{program}").check(directory, promised, rebooted=rebooted)
+
+
+def fresh(directory: Path) -> Path:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory

@@ -1,0 +1,44 @@
+"""Small real programs, killed at each of their system calls: `scripts/soak crashpoints`."""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from endurance.crashpoints import points, sample, strike
+from endurance.figures import figure
+from endurance.programs import NAMES
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/soak crashpoints", description=__doc__)
+    parser.add_argument("--program", action="append", choices=NAMES, help="without it all of them")
+    parser.add_argument("--count", type=int, default=10**9, help="points of each kind of call at most")
+    parser.add_argument("--seed", default="0", help="which points, when there are more")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
+    given = parser.parse_args()
+    chance, end = random.Random(given.seed), time.monotonic() + given.minutes * 60
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="headrace-crash-") as place:
+        for program in given.program or NAMES:
+            directory = Path(place) / program
+            directory.mkdir()
+            every = points(program, directory)
+            struck = Counter[str]()
+            for point in sample(every, given.count, chance):
+                if time.monotonic() > end:
+                    break
+                try:
+                    struck[point.call if strike(point, directory) else "survived"] += 1
+                except AssertionError as exc:
+                    failed += 1
+                    print(f"✗ {exc}", flush=True)
+            figure("crashpoints", program=program, points=len(every), struck=dict(struck), failed=failed)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
