@@ -2,6 +2,7 @@
 Small real programs that are killed, or whose disk is, at any point; and what must hold afterwards.
 
     python -m endurance.programs.NAME DIRECTORY TIMES
+    python -m endurance.programs.NAME DIRECTORY check < PROMISED
 
 Each says on its standard output what it was promised, one line at a time: that list is outside of what dies. `check` reads
 the directory as a successor would, makes whole what can be made whole, and raises AssertionError for what must not be;
@@ -28,8 +29,11 @@ def ready() -> None:
     os.access(BEGIN, os.F_OK)
 
 
-def begin(run: Callable[[Path, int], None]) -> None:
-    run(Path(sys.argv[1]), int(sys.argv[2]))
+def begin(run: Callable[[Path, int], None], check: Callable[..., None]) -> None:
+    if sys.argv[2] == "check":
+        check(Path(sys.argv[1]), sys.stdin.read().splitlines(), rebooted=True)
+    else:
+        run(Path(sys.argv[1]), int(sys.argv[2]))
 
 
 def check(program: str, directory: Path, promised: Sequence[str], *, rebooted: bool) -> None:

@@ -42,4 +42,4 @@ async def _check_blobs(directory: Path, promised: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    begin(run)
+    begin(run, check)

@@ -29,4 +29,4 @@ def check(directory: Path, promised: Sequence[str], *, rebooted: bool) -> None:
 
 
 if __name__ == "__main__":
-    begin(run)
+    begin(run, check)

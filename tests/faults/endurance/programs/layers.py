@@ -46,4 +46,4 @@ def _key(number: int) -> CacheKey:
 
 
 if __name__ == "__main__":
-    begin(run)
+    begin(run, check)
