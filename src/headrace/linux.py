@@ -122,6 +122,17 @@ def change_mount(descriptor: int, *, set_flags: int = 0, user_namespace: int | N
     _check(result, "mount_setattr")
 
 
+def make_all_read_only() -> None:
+    """Every mount of this mount namespace, which must be the caller's own."""
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        attributes = struct.pack("=QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)
+        flags = _AT_EMPTY_PATH | _AT_RECURSIVE
+        _check(_syscall(_SYS_MOUNT_SETATTR, root, b"", flags, attributes, len(attributes)), "mount_setattr")
+    finally:
+        os.close(root)
+
+
 def attach_mount(descriptor: int, target: str) -> None:
     """Put a detached mount at `target`."""
     result = _syscall(

@@ -79,6 +79,10 @@ class Ledger:
                 use._replace(bytes_up=use.bytes_up + up, bytes_down=use.bytes_down + down, last_at=time.time()),
             )
 
+    def uses(self) -> list[Use]:
+        with self._lock:
+            return list(self._uses)
+
     def _count(self, host: str, port: int, package: str, *, connections: int = 0, refused: int = 0) -> int:
         now = time.time()
         with self._lock:

@@ -94,7 +94,7 @@ class Proxy:
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def serve(self, listener: socket.socket) -> None:
-        """Until the listener is closed."""
+        """Until the listener is shut down and closed."""
         while True:
             self._places.acquire()
             try:

@@ -18,7 +18,6 @@ import headrace
 from headrace.egress.ledger import read_ledger
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._instructions import LEDGER, ask_to_kill
-from headrace.executor._output import time_text
 from headrace.model.sandbox import CommandResult, HostUse, KillReason
 
 _SOURCE = str(Path(headrace.__file__).parent.parent)
@@ -154,20 +153,7 @@ def read_result(directory: Path) -> CommandResult | None:
 
 def _network(directory: Path) -> list[HostUse]:
     """Counted by the proxy while it ran: whoever was killed, it is there."""
-    return [
-        HostUse(
-            host=use.host,
-            port=use.port,
-            connections=use.connections,
-            refused=use.refused,
-            bytes_up=use.bytes_up,
-            bytes_down=use.bytes_down,
-            first_at=time_text(use.first_at),
-            last_at=time_text(use.last_at),
-            package=use.package or None,
-        )
-        for use in read_ledger(directory / LEDGER)
-    ]
+    return [HostUse.counted(*use) for use in read_ledger(directory / LEDGER)]
 
 
 def seconds_since_start(directory: Path) -> float:

@@ -36,11 +36,7 @@ class LogFailed(Exception):
 
 
 def now() -> str:
-    return time_text(time.time())
-
-
-def time_text(seconds: float) -> str:
-    """Seconds since 1970 as events have them."""
+    seconds = time.time()
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}Z"
 
 

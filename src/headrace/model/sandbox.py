@@ -1,5 +1,6 @@
 """One isolated place and the commands that run in it, as data. Executors turn this into mounts and processes."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -115,6 +116,36 @@ class HostUse(Value):
     last_at: str
     #: Whose script connected first, as its process says: a hint, not to be trusted.
     package: str | None = None
+
+    @classmethod
+    def counted(
+        cls,
+        host: str,
+        port: int,
+        package: str,
+        connections: int,
+        refused: int,
+        bytes_up: int,
+        bytes_down: int,
+        first_at: float,
+        last_at: float,
+    ) -> "HostUse":
+        """From the fields of a row of `headrace.egress.ledger`."""
+        return cls(
+            host=host,
+            port=port,
+            connections=connections,
+            refused=refused,
+            bytes_up=bytes_up,
+            bytes_down=bytes_down,
+            first_at=_time_text(first_at),
+            last_at=_time_text(last_at),
+            package=package or None,
+        )
+
+
+def _time_text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class CommandResult(Value):

@@ -101,7 +101,7 @@ async def run_command(
         result = await sandbox.run(request, ctx.log)
         if before is None or before.seconds is None:
             # First, so that a successor that knows how it ended knows this too.
-            await record_network(ctx, step, result)
+            await record_network(ctx, step, result.network)
             ctx.record(_completed(ctx, step, result))
     if result.exit_code == 0 and result.killed_by is None:
         return result

@@ -12,6 +12,7 @@ from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.version import Source, Version, VersionSource
 from headrace.pipeline.context import Context
+from headrace.pipeline.network import record_network
 from headrace.pipeline.offline import missing
 from headrace.pipeline.services import Services
 from headrace.records import versions
@@ -58,6 +59,7 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
     try:
         fetcher = ctx.services.sources[source.kind]
         fetched = await fetcher.fetch(source, into, seconds=seconds, project_id=ctx.project.id)
+        await record_network(ctx, StepId.SOURCE, fetched.network)
         for note in fetched.notes:
             ctx.record(BuildWarning(build_id=ctx.build.id, step=StepId.SOURCE, code="source.note", message=note))
         return await add_version(ctx.services, ctx.project, fetched)

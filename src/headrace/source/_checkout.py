@@ -121,7 +121,7 @@ def write_out(git: Local, listing: Listing, into: Path, stop: Stop) -> int:
     """
     pointers = 0
     made = {""}
-    with tempfile.TemporaryFile() as names:
+    with tempfile.TemporaryFile(dir=into.parent) as names:
         names.write("".join(f"{entry.name}\n" for entry in listing.files).encode())
         names.seek(0)
         with reading_git(git("cat-file", "--batch", "--buffer"), stop, names) as blobs:

@@ -2,7 +2,7 @@
 A git command as data: its argument list and its whole environment. Nothing of the server's own environment reaches git, and
 no configuration but this.
 
-When fetching moves into a sandbox, this is what the sandbox is told to run.
+What else git may do is decided by where it runs: see `_confine`.
 """
 
 import shutil
@@ -89,10 +89,11 @@ def git_command(
     config: Sequence[str] = (),
     credential: Credential | None = None,
     ca_file: Path | None = None,
+    within: Sequence[str] = (),
 ) -> GitCommand:
     """
     `arguments` begins with git's own subcommand and options; what a tenant wrote comes behind `--end-of-options`.
-    Without a `protocol` nothing can be reached.
+    Without a `protocol` nothing can be reached. `within` is a command that becomes this one, somewhere else.
     """
     settings = [*_CONFIG, *config]
     env = {
@@ -116,7 +117,7 @@ def git_command(
         env |= {"HEADRACE_GIT_USER": credential.user, "HEADRACE_GIT_TOKEN": credential.token}
     if ca_file:
         env["GIT_SSL_CAINFO"] = str(ca_file)
-    argv = [*_bounded(bounds), _path_of("git"), *(f"--git-dir={repository}",) * (repository is not None)]
+    argv = [*within, *_bounded(bounds), _path_of("git"), *(f"--git-dir={repository}",) * (repository is not None)]
     for setting in settings:
         argv += ["-c", setting]
     return GitCommand(argv=(*argv, *arguments), env=env)

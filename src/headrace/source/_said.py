@@ -70,7 +70,7 @@ _KNOWN: tuple[tuple[str, FailureReason, str, str | None], ...] = (
         "its certificate must be known here; the operator can name one with HEADRACE_CA_FILE",
     ),
     (
-        r"Could not resolve host|Failed to connect|Couldn't connect|Connection (refused|reset)|Empty reply|early EOF|hung up"
+        r"Could not resolve host|Failed to connect|CONNECT tunnel failed|from proxy after CONNECT|Proxy CONNECT aborted|Couldn't connect|Connection (refused|reset)|Empty reply|early EOF|hung up"
         r"|unexpected disconnect|RPC failed|transfer closed|returned error: (5\d\d|429)|Recv failure|recv error|SSL_read|invalid index-pack output|bad pack header",
         FailureReason.SOURCE_UNREACHABLE,
         "the git host can't be reached, or ended the connection",

@@ -1,7 +1,7 @@
 """One conversation with a git repository: the commands that reach it, and those that only read what is here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.errors import StepFailed
@@ -9,6 +9,7 @@ from headrace.model.diagnostic import FailureReason
 from headrace.settings import Settings
 from headrace.source._address import resolve_option
 from headrace.source._command import Bounds, GitCommand, git_command
+from headrace.source._confine import Confined
 from headrace.source._failures import source_failed, too_large
 from headrace.source._process import GitFailed, NoAnswer, TooMuchOutput, run_git
 from headrace.source._refs import Advertised, parse_advertised
@@ -39,10 +40,11 @@ class Session:
     #: The addresses of the host that were found fit. Empty for a directory of this machine.
     addresses: Sequence[str]
     stop: Stop
+    confined: Confined = field(default_factory=Confined)
 
     def here(self, repository: Path | None, *arguments: str) -> GitCommand:
         """A command that reaches nothing and knows no secret."""
-        return git_command(arguments, bounds=self._bounds, repository=repository)
+        return git_command(arguments, bounds=self._bounds, repository=repository, within=self.confined.within)
 
     def there(self, repository: Path | None, *arguments: str) -> GitCommand:
         """A command that may reach this host, at the addresses that were checked, and no other."""
@@ -51,9 +53,10 @@ class Session:
             bounds=self._bounds,
             repository=repository,
             protocol="https" if self.remote.host else "file",
-            config=[f"http.curloptResolve={resolve_option(self.remote, self.addresses)}"] if self.addresses else [],
+            config=self._connection(),
             credential=self.credential,
             ca_file=self.settings.ca_file,
+            within=self.confined.within,
         )
 
     def advertised(self) -> Advertised:
@@ -86,6 +89,12 @@ class Session:
 
     def failure(self, exc: GitFailed) -> StepFailed:
         return failure_of(exc.text, self.credential)
+
+    def _connection(self) -> list[str]:
+        """How the host is reached: by the proxy of an isolated network, else at the addresses that were checked."""
+        if self.confined.proxy:
+            return [f"http.proxy={self.confined.proxy}"]
+        return [f"http.curloptResolve={resolve_option(self.remote, self.addresses)}"] if self.addresses else []
 
     @property
     def _bounds(self) -> Bounds:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
+from headrace.model.sandbox import HostUse
 from headrace.model.value import Value
 from headrace.model.version import Author, Source, Tree
 from headrace.store.base import Store
@@ -21,6 +22,8 @@ class Fetched(Value):
     paths: Sequence[str] | None = None
     #: What people should know, such as "the submodule lib/x was left out".
     notes: Sequence[str] = ()
+    #: What the connections to the source came to, where that is counted.
+    network: Sequence[HostUse] = ()
 
 
 class SourceFetcher(Protocol):

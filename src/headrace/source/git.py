@@ -1,8 +1,8 @@
 """
 Git over https: the tree of one commit, fetched into a kept mirror and written out without a checkout.
 
-git runs on the host, with the environment and the limits of `_command`, one process group at a time, all of it gone when the
-call returns.
+git runs with the environment and the limits of `_command`, in the isolation of `_confine`, one process group at a time, all of it
+gone when the call returns.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from headrace.source._bring import bring
 from headrace.source._checkout import Listing, Local, list_commit, write_out
 from headrace.source._command import GitCommand
 from headrace.source._commit import author_and_message
+from headrace.source._confine import confined
 from headrace.source._failures import source_failed, too_large
 from headrace.source._mirror import Mirror, mirror_path, prune_mirrors
 from headrace.source._process import GitFailed, TooMuchOutput, run_git
@@ -77,7 +78,10 @@ class GitFetcher:
 
         def work(stop: Stop) -> Fetched:
             addresses = addresses_of(remote, self._settings.git_hosts, stop, self._resolve) if remote.host else ()
-            return _fetch(Session(self._settings, remote, own or credential, addresses, stop), source, into)
+            mirrors = self._settings.data_dir / "mirrors"
+            with confined(self._settings, (mirrors, into.parent), remote, addresses) as place:
+                session = Session(self._settings, remote, own or credential, addresses, stop, place)
+                return _fetch(session, source, into).but(network=place.network())
 
         return await run_in_thread(work, seconds=seconds)
 
