@@ -83,3 +83,67 @@ def test_a_lock_file_that_does_not_fit_says_so_also_over_earlier_dependencies(se
     build = server.build(first["project_id"], wait=True)
     assert build["failure"]["reason"] == "lockfile_out_of_date"
     assert build["failure"]["command"][:2] == ["npm", "ci"]
+
+
+#: Writes a page that says what an app and the package it uses can reach, and what lies anywhere.
+REACH = """
+const fs = require('fs'), path = require('path');
+const version = (from, name) => {
+  try { return require('module').createRequire(path.resolve(from, 'x.js'))(name + '/package.json').version; }
+  catch { return 'none'; }
+};
+const places = [['.', 'is-odd'], ['.', 'ui'], ['../../packages/ui', 'kind-of'], ['../..', 'is-number'], ['../other', 'left-pad']];
+fs.mkdirSync('dist');
+fs.writeFileSync('dist/index.html', places.map(([from, name]) => version(from, name)).join(' '));
+"""
+
+
+@pytest.mark.parametrize(
+    ("lock", "members"),
+    [
+        ("pnpm-lock.yaml", None),
+        ("package-lock.json", "needed"),
+        ("bun.lock", "needed"),
+        ("package-lock.json", None),
+    ],
+)
+def test_one_app_of_a_workspace_is_installed_with_what_it_needs(
+    server: "Server", lock: str, members: str | None
+) -> None:
+    own = "*" if lock == "package-lock.json" else "workspace:*"
+    manifests: dict[str, dict[str, Any]] = {
+        "": {
+            "name": "root",
+            "private": True,
+            "workspaces": ["apps/*", "packages/*"],
+            "devDependencies": {"is-number": "7.0.0"},
+        },
+        "apps/web/": {
+            "name": "web",
+            "version": "1.0.0",
+            "scripts": {"build": "node build.js"},
+            "dependencies": {"ui": own, "is-odd": "3.0.1"},
+        },
+        "apps/other/": {"name": "other", "version": "1.0.0", "dependencies": {"left-pad": "1.3.0", "kind-of": "6.0.3"}},
+        "packages/ui/": {"name": "ui", "version": "1.0.0", "dependencies": {"kind-of": "3.2.2"}},
+    }
+    files = {f"{place}package.json": json.dumps(manifest) for place, manifest in manifests.items()}
+    files |= {lock: (LOCKS / "workspace" / lock).read_text(), "apps/web/build.js": REACH}
+    if lock.startswith("pnpm"):
+        files["pnpm-workspace.yaml"] = "packages:\n  - apps/*\n  - packages/*\n"
+    asked = f'members = "{members}"\n' if members else ""
+    files["headrace.toml"] = f'root = "apps/web"\n[build]\noutput = "dist"\n{asked}'
+    build = installed(server, files, "web")
+    port = httpx2.URL(server.url).port
+    page = httpx2.get(f"{server.url}/", headers={"Host": f"web.localhost:{port}"})
+    part = members or lock.startswith("pnpm")
+    assert page.text == f"3.0.1 1.0.0 3.2.2 7.0.0 {'none' if part else '1.3.0'}"
+    # What only the other app says is no part of the key; what the app uses is.
+    files["apps/other/package.json"] = json.dumps(
+        {**manifests["apps/other/"], "description": "x", "peerDependenciesMeta": {}}
+    )
+    server.upload(build["project_id"], files)
+    again = server.build(build["project_id"], wait=True)
+    decisions = server.http.get(f"/builds/{again['id']}/cache").json()["items"]
+    decision = next(one for one in decisions if one["cache"] == "dependencies")
+    assert decision["hit"] is bool(part), decision["explanation"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from headrace.model.digest import digest_of
 from headrace.model.limits import Limits, NetworkPhase
-from headrace.model.plan import Choice, Install, KeyInput, PlannedCommand
+from headrace.model.plan import Choice, Ignored, Install, KeyInput, PlannedCommand
 from headrace.plan.install_command import install_argv, install_env, layer_files
 from headrace.plan.install_inputs import directory_of, install_inputs
 from headrace.plan.install_scripts import install_scripts
@@ -15,6 +15,7 @@ from headrace.plan.package_manager import ManagerChoice
 from headrace.plan.project_file import ProjectFile
 from headrace.plan.project_view import ProjectView, joined
 from headrace.plan.workspace import member_manifests
+from headrace.plan.workspace_part import WorkspacePart, part_of
 
 
 @dataclass(frozen=True)
@@ -22,24 +23,29 @@ class InstallChoice:
     install: Install | None
     needs: LifecycleNeeds = field(default_factory=LifecycleNeeds)
     choices: tuple[Choice, ...] = ()
-    #: Manifests of the other members of the workspace.
+    #: Manifests of the members of the workspace, installed or not.
     members: tuple[Manifest, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
 
 
 def choose_install(
-    workspace: ProjectView, manager: ManagerChoice, project_file: ProjectFile, limits: Limits
+    view: ProjectView, workspace: ProjectView, manager: ManagerChoice, project_file: ProjectFile, limits: Limits
 ) -> InstallChoice:
-    """`workspace` is where the dependencies are installed: the project, or the workspace it belongs to."""
+    """`workspace` is where the dependencies of `view` are installed: the project, or the workspace it belongs to."""
     members = member_manifests(workspace)
-    manifests = [m for m in (workspace.manifest, *members) if m]
+    found = part_of(view, workspace, members, manager, project_file)
+    part = found if isinstance(found, WorkspacePart) else None
+    ignored = (found,) if isinstance(found, Ignored) else ()
+    manifests = [m for m in (workspace.manifest, *(part.members if part else members)) if m]
     needs = lifecycle_needs(manifests)
     own = project_file.build.install
     if own is None and not needs.unknown and not any(m.has_dependencies for m in manifests):
         nothing = Choice(
             subject="install", value="none", why="no package.json names a dependency", source="package.json"
         )
-        return InstallChoice(None, needs, (nothing,), members)
+        return InstallChoice(None, needs, (nothing,), members, ignored)
     argv, why, source = _argv(manager, project_file)
+    argv += part.flags if part else ()
     every_file = bool(needs.unknown) or own is not None
     every_path = tuple(sorted(workspace.files.paths()))
     install = Install(
@@ -56,6 +62,8 @@ def choose_install(
         manifests=() if every_file else tuple(_digested(m) for m in manifests),
     )
     choices = [Choice(subject="install", value=" ".join(argv), why=why, source=source)]
+    if part:
+        choices.append(part.choice)
     if needs.unknown:
         because = f"{' and '.join(needs.unknown)} may read any file and write beside node_modules"
         choices.append(Choice(subject="install inputs", value="all files", why=because, source=needs.unknown[0]))
@@ -64,7 +72,7 @@ def choose_install(
     if registry := _registry(workspace):
         reach = "an install reaches only hosts that the operator allows"
         choices.append(Choice(subject="registry", value=registry, why=reach, source=joined(workspace.root, ".npmrc")))
-    return InstallChoice(install, needs, tuple(choices), members)
+    return InstallChoice(install, needs, tuple(choices), members, ignored)
 
 
 def _argv(manager: ManagerChoice, project_file: ProjectFile) -> tuple[tuple[str, ...], str, str]:

@@ -43,6 +43,9 @@ def _changes(plan: BuildPlan) -> str | None:
     """The line that brings earlier dependencies up to date with the lock file, exactly as it is."""
     assert plan.install is not None  # noqa: S101 - the only caller has looked
     argv = plan.install.command.argv
+    if any(word.startswith(("--workspace=", "--filter=")) for word in argv):
+        # Nobody has looked what a part of a workspace becomes over another one.
+        return None
     version = next((tool.version for tool in plan.tools if tool.name == argv[0]), "0")
     match argv[:2]:
         case ("npm", "ci") if major_of(version) >= _NPM:

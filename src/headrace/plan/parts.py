@@ -77,7 +77,7 @@ def parts_of(wanted: Wanted) -> Parts:
     workspace = workspace_of(view)
     manager = choose_manager(workspace, node.major, file)
     seconds = file.limits.install_seconds
-    install = choose_install(workspace, manager, file, _lowered(wanted, seconds=seconds, install=True))
+    install = choose_install(view, workspace, manager, file, _lowered(wanted, seconds=seconds, install=True))
     in_workspace = workspace.root != view.root or bool(install.members)
     network, refused = build_network(file.build.network, wanted.settings.build_network, limits)
     base = PlannedCommand(
@@ -107,7 +107,7 @@ def parts_of(wanted: Wanted) -> Parts:
     choices = (*manager.choices[:1], node.choice, *manager.choices[1:], *install.choices)
     if choice is not None:
         choices += (choice, network_choice)
-    ignored = (*node.ignored, *manager.ignored, *_network_ignored(file, limits, refused=refused))
+    ignored = (*node.ignored, *manager.ignored, *install.ignored, *_network_ignored(file, limits, refused=refused))
     run = [m for m in (view.manifest, workspace.manifest) if m]
     run += used_members(run[0], install.members) if run else []
     nested = nested_managers(manager, run, node.major, workspace)

@@ -6,7 +6,7 @@ The classes are the reference of the file; `docs/planning.md` is checked against
 
 import difflib
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -47,6 +47,10 @@ class BuildTable(Value):
     )
     frozen: bool = Field(
         default=True, description="False lets the install change a lock file that is out of step with `package.json`."
+    )
+    members: Literal["needed", "all"] | None = Field(
+        default=None,
+        description="Of a workspace: install for `all` members, or for those that are `needed`: the app and what it uses.",
     )
     network: NetworkPhase | None = Field(
         default=None, description="What the build command may reach: `none`, `registries` or `internet`."

@@ -114,7 +114,7 @@ def test_a_member_is_installed_with_its_workspace() -> None:
 
 
 def test_a_private_registry_is_named_without_its_token() -> None:
-    npmrc = "//npm.corp.example/:_authToken=secret\n@corp:registry=https://npm.corp.example/\n"
+    npmrc = "//npm.corp.example/:_authToken=tok-4f1c\n@corp:registry=https://npm.corp.example/\n"
     made = plan({".npmrc": npmrc, "package-lock.json": ""})
     assert [choice.value for choice in made.choices if choice.subject == "registry"] == ["npm.corp.example"]
-    assert "secret" not in made.model_dump_json()
+    assert "tok-4f1c" not in made.model_dump_json()
