@@ -254,6 +254,7 @@ def root_plan(lower: tuple[Path, ...], disk: Path) -> RootPlan:
         ca_bundle=None,
         owner=(os.geteuid(), os.getegid()),
         first_id=FIRST_ID,
+        root_user=FIRST_ID,
         build_user=FIRST_ID + 1000,
         working_directory=WORKING_DIRECTORY,
         home="/home/builder",

@@ -133,6 +133,13 @@ def make_all_read_only() -> None:
         os.close(root)
 
 
+def change_mount_at(path: str, set_flags: int) -> None:
+    """Set flags of the mount at `path`, where this process sees it."""
+    attributes = struct.pack("=QQQQ", set_flags, 0, 0, 0)
+    result = _syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(path), 0, attributes, len(attributes))
+    _check(result, path)
+
+
 def attach_mount(descriptor: int, target: str) -> None:
     """Put a detached mount at `target`."""
     result = _syscall(
@@ -206,7 +213,8 @@ def _set_file_ids(user: int, group: int) -> None:
     _libc.setfsgid(ctypes.c_uint(group))
     _libc.setfsuid(ctypes.c_uint(user))
     nobody = ctypes.c_uint(0xFFFFFFFF)
-    if (_libc.setfsgid(nobody), _libc.setfsuid(nobody)) != (group, user):
+    # Ids are unsigned, whatever C says of these two.
+    if (_libc.setfsgid(nobody) & 0xFFFFFFFF, _libc.setfsuid(nobody) & 0xFFFFFFFF) != (group, user):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM), "setfsuid")
 
 

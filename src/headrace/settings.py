@@ -55,12 +55,22 @@ class Settings(BaseSettings):
     token: str | None = Field(
         default=None, min_length=32, description="API token. Without it one is made and kept in the data directory."
     )
-    executor: str = Field(default="oci", description="Executor of builds: `oci`, or `process` (no isolation).")
+    executor: str = Field(
+        default="oci", description="Executor of builds: `oci`, `docker`, or `process` (no isolation)."
+    )
     accept_weaker_sandbox: Names = Field(
         default=(),
         description="Controls that a sandbox may lack on this machine, such as `H32,H52`: see [security.md](security.md). Without it, an executor that lacks one is refused.",
     )
     oci_runtime: str | None = Field(default=None, description="`runc` or `crun`. Without it the first that works.")
+    docker_host: str | None = Field(
+        default=None,
+        description="Socket of the engine of the executor `docker`. Without it Docker's, `/run/docker.sock`, then Podman's.",
+    )
+    docker_image: str = Field(
+        default="node:{version}-alpine",
+        description="Image of the executor `docker`. `{version}` is the version of Node; then Node is the image's own.",
+    )
     safe_mode: bool = Field(default=False, description="Refuse to run any project's code.")
     builds_at_once: int = Field(
         default=2,

@@ -4,14 +4,21 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from tests.contract.engines import IMAGE, running_engine
 
 from headrace.eventfile import EventFile
+from headrace.executor._base_system import provide_base_system
+from headrace.executor._daemon_api import DaemonApi
+from headrace.executor._daemon_plan import OWNER_LABEL
 from headrace.executor.base import Executor, Sandbox
+from headrace.executor.docker import DockerExecutor
 from headrace.executor.fake import Act, FakeExecutor, Script
 from headrace.executor.oci import OciExecutor
 from headrace.executor.process import ProcessExecutor
@@ -19,6 +26,9 @@ from headrace.model.limits import Limits
 from headrace.model.plan import StepId
 from headrace.model.sandbox import CommandResult, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
+
+#: The executor `docker`, over each of these.
+ENGINES = ("docker", "podman")
 
 #: Does what an `Act` says, with nothing but Python.
 PERFORM = """
@@ -42,7 +52,7 @@ sys.exit(act["exit_code"])
 class Lab:
     """One executor over an empty data directory."""
 
-    def __init__(self, kind: str, place: Path, base: Path | None) -> None:
+    def __init__(self, kind: str, place: Path, base: Path | None, engine: str | None = None) -> None:
         self.kind = kind
         self.place = place
         self.log = place / "log.ndjson"
@@ -51,7 +61,7 @@ class Lab:
         if base:
             (data / "base").symlink_to(base)
         runtime = kind if kind in ("runc", "crun") else None
-        self.settings = Settings(data_dir=data, oci_runtime=runtime)
+        self.settings = Settings(data_dir=data, oci_runtime=runtime, docker_host=engine, docker_image=IMAGE)
         self.executor = self.another_executor()
         self._index = -1
 
@@ -61,11 +71,19 @@ class Lab:
 
     @property
     def isolated(self) -> bool:
-        return self.kind in ("runc", "crun")
+        return self.kind in ("runc", "crun", *ENGINES)
+
+    @property
+    def sandboxes(self) -> Path:
+        """Where the sandboxes' directories are."""
+        kinds = {"process": "processes", **dict.fromkeys(ENGINES, "containers")}
+        return self.settings.data_dir / kinds.get(self.kind, "sandboxes")
 
     def another_executor(self) -> Executor:
         if self.kind == "fake":
             return FakeExecutor(self.settings)
+        if self.kind in ENGINES:
+            return DockerExecutor(self.settings)
         return ProcessExecutor(self.settings) if self.kind == "process" else OciExecutor(self.settings)
 
     def layer(self, name: str, **files: str) -> Path:
@@ -154,6 +172,36 @@ def base_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+class Engines:
+    """Container engines, each started when a test wants it first."""
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._running = ExitStack()
+        # Podman wants short paths.
+        self._place = Path(self._running.enter_context(TemporaryDirectory(prefix="headrace-", dir="/tmp")))
+        self._sockets: dict[str, str] = {}
+
+    def socket(self, kind: str) -> str:
+        if kind not in self._sockets:
+            base = provide_base_system(self._base.parent, Settings().debian_mirror)
+            engine = running_engine(kind, self._place / kind, base)
+            self._sockets[kind] = self._running.enter_context(engine)
+        return self._sockets[kind]
+
+    def stop(self) -> None:
+        with self._running:
+            for socket in self._sockets.values():
+                assert DaemonApi(socket).labelled(OWNER_LABEL) == [], "no container of a sandbox is left"
+
+
+@pytest.fixture(scope="session")
+def engines(base_system: Path) -> Iterator[Engines]:
+    made = Engines(base_system)
+    yield made
+    made.stop()
+
+
 @pytest.fixture
 async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Lab]:
     kind: str = request.param
@@ -163,7 +211,8 @@ async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[L
     ):
         pytest.skip(f"{kind} is not installed")
     base = request.getfixturevalue("base_system") if kind in ("runc", "crun") else None
-    made = Lab(kind, tmp_path, base)
+    engine = request.getfixturevalue("engines").socket(kind) if kind in ENGINES else None
+    made = Lab(kind, tmp_path, base, engine)
     yield made
     await made.clean_up()
     assert await made.executor.existing() == []

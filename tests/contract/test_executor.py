@@ -18,7 +18,10 @@ from headrace.model.sandbox import KillReason, SandboxSpec
 if TYPE_CHECKING:
     from tests.contract.conftest import Lab
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["runc", "crun", "process", "fake"], indirect=True)]
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.parametrize("lab", ["runc", "crun", "docker", "process", "fake"], indirect=True),
+]
 
 
 async def test_what_a_command_prints_is_in_the_log_and_its_exit_code_in_the_result(lab: "Lab") -> None:

@@ -23,7 +23,7 @@ from headrace.model.sandbox import Egress, SandboxMount, SandboxSpec
 if TYPE_CHECKING:
     from tests.contract.conftest import Lab
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["runc", "crun"], indirect=True)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["runc", "crun", "docker"], indirect=True)]
 
 #: Says each request to the proxy by hand, and prints the status line.
 ASK = """
@@ -254,7 +254,7 @@ async def test_the_proxy_ends_with_its_command(lab: "Lab") -> None:
     sandbox = await lab.open()
     egress = Egress(phase=NetworkPhase.INTERNET)
     assert (await sandbox.run(lab.shell("true", egress=egress), lab.log)).exit_code == 0
-    (lock,) = lab.settings.data_dir.glob("sandboxes/sbx_1/commands/0/lock")
+    (lock,) = lab.sandboxes.glob("sbx_1/commands/0/lock")
     session = int(lock.read_text().split()[0])
     async with asyncio.timeout(2):
         while _in_session(session):

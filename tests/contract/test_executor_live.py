@@ -17,7 +17,10 @@ from headrace.model.sandbox import CommandResult, KillReason, SandboxCommand, Sa
 if TYPE_CHECKING:
     from tests.contract.conftest import Lab
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["runc", "crun", "process", "fake"], indirect=True)]
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.parametrize("lab", ["runc", "crun", "docker", "process", "fake"], indirect=True),
+]
 
 #: Longer than anybody will wait, and than any clock of 32 bits counts in milliseconds.
 FOR_YEARS = 10 * 365 * 86400.0

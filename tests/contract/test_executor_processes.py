@@ -17,7 +17,10 @@ from headrace.model.sandbox import KillReason
 if TYPE_CHECKING:
     from tests.contract.conftest import Lab
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["runc", "crun", "process"], indirect=True)]
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.parametrize("lab", ["runc", "crun", "docker", "process"], indirect=True),
+]
 
 #: Each ends only when it is killed for good.
 STUBBORN = {

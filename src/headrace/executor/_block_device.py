@@ -10,6 +10,10 @@ class BlockDevice(NamedTuple):
     major: int
     minor: int
 
+    def path(self) -> str:
+        """How the kernel calls it."""
+        return f"/dev/{Path('/sys/dev/block', f'{self.major}:{self.minor}').resolve().name}"
+
 
 def block_device_of(directory: Path, root: Path = Path("/")) -> BlockDevice | None:
     """

@@ -68,14 +68,14 @@ def container_instructions(
 ) -> Instructions:
     """Also writes `config.json` to `place`, the command's directory. Raises ExecutorUnavailable for what can't be."""
     directory = place.parents[1]
-    egress = _egress(machine, command, place)
+    egress = egress_of(machine, command, place)
     where = _spec.Place(
         first_id=first_id,
         root=ROOT,
         cgroup=cgroup,
         network=NETWORK if egress else None,
         descriptors=machine.descriptors,
-        processors=_processors(machine, command.limits.cpus, first_id),
+        processors=processors_of(machine, command.limits.cpus, first_id),
         disk=machine.disk,
     )
     (place / "config.json").write_text(json.dumps(_spec.container(command, where)))
@@ -99,7 +99,7 @@ def container_instructions(
             state=str(directory / "state"),
             bundle=str(place),
             cgroup=cgroup,
-            root=_root(machine, spec, disk, first_id, limits.memory_bytes // _TMP_SHARE),
+            root=root_plan(machine, spec, disk, first_id, limits.memory_bytes),
         ),
         egress=egress,
     )
@@ -117,7 +117,8 @@ def _limited_disk(settings: Settings) -> tuple[BlockDevice, int] | None:
     return device, settings.disk_io_bytes
 
 
-def _root(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, tmp_bytes: int) -> RootPlan:
+def root_plan(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, memory_bytes: int) -> RootPlan:
+    tmp_bytes = memory_bytes // _TMP_SHARE
     if missing := next((layer for layer in spec.layers if not layer.is_dir()), None):
         raise ExecutorUnavailable(f"a layer of the sandbox {spec.id} is not there: {missing}")
     return RootPlan(
@@ -128,6 +129,7 @@ def _root(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, tmp_by
         ca_bundle=machine.ca_bundle,
         owner=(os.geteuid(), os.getegid()),
         first_id=first_id,
+        root_user=first_id,
         build_user=first_id + _spec.BUILD_USER,
         working_directory=WORKING_DIRECTORY,
         home=_spec.HOME,
@@ -136,7 +138,7 @@ def _root(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, tmp_by
     )
 
 
-def _egress(machine: Machine, command: SandboxCommand, place: Path) -> EgressPlan | None:
+def egress_of(machine: Machine, command: SandboxCommand, place: Path) -> EgressPlan | None:
     egress = command.egress
     phase = egress.phase
     if phase is NetworkPhase.NONE:
@@ -154,7 +156,7 @@ def _egress(machine: Machine, command: SandboxCommand, place: Path) -> EgressPla
     )
 
 
-def _processors(machine: Machine, cpus: float, first_id: int) -> tuple[int, ...]:
+def processors_of(machine: Machine, cpus: float, first_id: int) -> tuple[int, ...]:
     """
     The processors of a sandbox that gets fewer than there are, so that programs that count them start as many threads as
     can run. Different sandboxes get different ones.

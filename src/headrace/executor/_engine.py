@@ -19,6 +19,7 @@ from headrace import linux
 from headrace.executor._cgroup import Cgroup, Usage
 from headrace.executor._instructions import ContainerPlan, ProcessPlan
 from headrace.executor._mounts import make_root
+from headrace.executor._output import output_pipe
 from headrace.executor._runtime import ContainerFailed, container_pid, run_argv, spawn
 
 #: A runtime that takes longer is broken.
@@ -33,10 +34,18 @@ class Leader(NamedTuple):
     #: Becomes readable when the process ends.
     descriptor: int
     #: Carries the exit code of a command in a container, one line. None when the leader is the command itself.
-    control: socket.socket | None
+    control: int | None
+
+
+#: The end to read and the end to write.
+Pipe = tuple[int, int]
 
 
 class Engine(Protocol):
+    def pipes(self) -> tuple[Pipe, Pipe]:
+        """What the command's stdout and stderr will go through."""
+        ...
+
     def start(self, stdout: int, stderr: int) -> Leader:
         """Raises ContainerFailed."""
         ...
@@ -68,6 +77,9 @@ class ContainerEngine:
         self._namespace = namespace
         self._cgroup = Cgroup(plan.cgroup)
 
+    def pipes(self) -> tuple[Pipe, Pipe]:
+        return output_pipe(), output_pipe()
+
     def start(self, stdout: int, stderr: int) -> Leader:
         plan = self._plan
         try:
@@ -84,7 +96,7 @@ class ContainerEngine:
         # A command may run for days: nothing stays beside it that was only needed to start it.
         self._namespace.close()
         _reap(init)
-        return Leader(init, os.pidfd_open(init), ours)
+        return Leader(init, os.pidfd_open(init), ours.detach())
 
     def processes(self) -> set[int]:
         return self._cgroup.processes()
@@ -97,7 +109,7 @@ class ContainerEngine:
         # The end of the first process of a PID namespace is the end of all: the kernel kills the others and waits for them.
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(leader.descriptor, signal.SIGKILL)
-        _await(leader.descriptor, _KILL_SECONDS)
+        await_end(leader.descriptor, _KILL_SECONDS)
         self._cgroup.kill()
 
     def usage(self) -> Usage:
@@ -120,6 +132,9 @@ class ProcessEngine:
     def __init__(self, plan: ProcessPlan) -> None:
         self._plan = plan
         self._cgroup = Cgroup(plan.cgroup)
+
+    def pipes(self) -> tuple[Pipe, Pipe]:
+        return output_pipe(), output_pipe()
 
     def start(self, stdout: int, stderr: int) -> Leader:
         self._cgroup.make(self._plan.memory_bytes, self._plan.pids)
@@ -220,13 +235,13 @@ def _reap(keep: int) -> None:
 def _wait_for(pid: int, seconds: float) -> int:
     """The exit code of a child; it is killed when it takes too long."""
     descriptor = os.pidfd_open(pid)
-    if not _await(descriptor, seconds):
+    if not await_end(descriptor, seconds):
         os.kill(pid, signal.SIGKILL)
     os.close(descriptor)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _await(descriptor: int, seconds: float) -> bool:
+def await_end(descriptor: int, seconds: float) -> bool:
     """Wait for the end of a process by its descriptor; whether it came."""
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)

@@ -12,6 +12,7 @@ from headrace.errors import HeadraceError
 from headrace.executor._cgroup import cgroup_mounts
 from headrace.executor._host import host_findings
 from headrace.executor._proof import control_findings
+from headrace.executor.base import Executor
 from headrace.model.plan import StepId
 from headrace.model.sandbox import Finding, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
@@ -30,7 +31,7 @@ async def examine(executor: "OciExecutor", settings: Settings) -> Sequence[Findi
         if settings.oci_runtime is None:
             findings.insert(0, Finding(subject="runtime", status="ok", detail=machine.runtime.path))
         held = await executor.prove(machine)
-        return [*findings, await _real_sandbox(executor.beside(machine)), *control_findings(held, settings)]
+        return [*findings, await real_sandbox(executor.beside(machine)), *control_findings(held, settings)]
     except HeadraceError as exc:
         fix = exc.hint or "see the message"
         return [*findings, Finding(subject="sandbox", status="missing", detail=exc.message, fix=fix)]
@@ -78,7 +79,7 @@ def _versions(mounts: Sequence[object]) -> dict[str, bool]:
     }
 
 
-async def _real_sandbox(executor: "OciExecutor") -> Finding:
+async def real_sandbox(executor: Executor) -> Finding:
     """Open one and time it."""
     name = f"doctor-{os.getpid()}"
     with TemporaryDirectory(prefix="headrace-doctor-") as place:

@@ -4,6 +4,7 @@ What passes between a worker and the supervisor of one command: files in the com
     command.json   what to run, written by the worker
     lock           held by the supervisor as long as it lives; holds its process id and start
     running        the process id of the first process, written when there is one
+    cgroup         the path of its control group, where its runtime chose one
     kill           why the command must end, written by a worker; `wake` is a FIFO that makes the supervisor look
     network        what its connections came to, written by its proxy (see `headrace.egress.ledger`)
     exit.json      how it ended; written aside and renamed, the last thing a supervisor does
@@ -53,6 +54,30 @@ class ProcessPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DaemonPlan:
+    """A command in a container of Docker or Podman."""
+
+    socket: str
+    api: str
+    container: str
+    #: What the daemon is asked for. Nothing of the command is in it: the daemon keeps and shows what it is told.
+    config: dict[str, Any]
+    #: What the container's first process is told to run, one line of shell.
+    line: str
+    #: Its ids are completed when the container's are known.
+    root: RootPlan
+    #: The build user's id in the container.
+    user: int
+    #: Files that are read-only in the container, by their place there.
+    files: dict[str, str]
+    #: Places of the container where nothing is to be found.
+    masked: list[str]
+    #: Size of /dev/shm, and how many files may be in it.
+    shared_bytes: int
+    shared_files: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class EgressPlan:
     phase: str
     hosts: list[str]
@@ -80,6 +105,7 @@ class Instructions:
     secrets: list[str]
     container: ContainerPlan | None = None
     process: ProcessPlan | None = None
+    daemon: DaemonPlan | None = None
     egress: EgressPlan | None = None
 
 
@@ -92,13 +118,32 @@ def read_instructions(directory: Path) -> Instructions:
     given["origin"] = Origin(*given["origin"])
     if container := given["container"]:
         container["runtime"] = Runtime(*container["runtime"])
-        container["root"] = RootPlan(**{**container["root"], "owner": tuple(container["root"]["owner"])})
+        container["root"] = _root_plan(container["root"])
         given["container"] = ContainerPlan(**container)
     if process := given["process"]:
         given["process"] = ProcessPlan(**process)
+    if daemon := given["daemon"]:
+        given["daemon"] = DaemonPlan(**{**daemon, "root": _root_plan(daemon["root"])})
     if egress := given["egress"]:
         given["egress"] = EgressPlan(**egress)
     return Instructions(**given)
+
+
+def _root_plan(given: dict[str, Any]) -> RootPlan:
+    return RootPlan(**{**given, "owner": tuple(given["owner"])})
+
+
+def tell_group(directory: Path, path: str) -> None:
+    """For those who must find the command's processes when its supervisor is gone."""
+    write_aside(directory / "cgroup", path.encode())
+
+
+def group_of(directory: Path) -> str | None:
+    """The control group that the command's runtime chose; None where we did."""
+    try:
+        return (directory / "cgroup").read_text()
+    except FileNotFoundError:
+        return None
 
 
 def tell_running(directory: Path, pid: int) -> None:

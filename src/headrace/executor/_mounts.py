@@ -37,8 +37,10 @@ class RootPlan:
     ca_bundle: str | None
     #: User and group that own files on the disk: the service's.
     owner: tuple[int, int]
-    #: The ids on this machine of root and of the build user of the sandbox.
+    #: An id of this machine that nobody else has: on the disk it owns what an overlay makes for itself.
     first_id: int
+    #: The ids on this machine of root and of the build user of the sandbox.
+    root_user: int
     build_user: int
     working_directory: str
     home: str
@@ -81,7 +83,7 @@ def make_root(plan: RootPlan, namespace: linux.NewUserNamespace | None = None) -
         os.close(names)
     _tools(plan.tools)
     memory = linux.MS_NOSUID | linux.MS_NODEV
-    ids = f"uid={plan.first_id},gid={plan.first_id}"
+    ids = f"uid={plan.root_user},gid={plan.root_user}"
     linux.mount(
         "tmp", f"{ROOT}/tmp", "tmpfs", memory, f"mode=1777,size={plan.tmp_bytes},nr_inodes={plan.tmp_files},{ids}"
     )

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from headrace import linux
-from headrace.executor._instructions import first_process
+from headrace.executor._instructions import first_process, group_of
 from headrace.executor._writing import write_files
 from headrace.model.sandbox import WORKING_DIRECTORY, SandboxFile
 
@@ -77,9 +77,10 @@ class Writer:
             os.close(self._directory)
 
 
-def reach_container(place: Path, user: int) -> Reach:
+def reach_container(place: Path) -> Reach:
     """Into the container of the command in `place`. Raises Ended, and OSError when this process may not."""
     with _process(place) as process:
+        user = int(_read(process, "status").partition("\nUid:")[2].split()[0])
         directory = os.open(f"root{WORKING_DIRECTORY}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=process)
         try:
             network = os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
@@ -103,16 +104,21 @@ def _process(place: Path) -> Iterator[int]:
         supervisor = int((place / "lock").read_text().split()[0])
         process = os.open(f"/proc/{first}", _DIRECTORY)
         try:
-            # Only a supervisor's own child is what it says it started.
-            with open("stat", "rb", opener=lambda name, flags: os.open(name, flags, dir_fd=process)) as stat:
-                parent = int(stat.read().rpartition(b")")[2].split()[1])
-            if parent != supervisor:
+            # Only a supervisor's own child is what it says it started, or who is in the group that it was told of.
+            group = group_of(place)
+            parent = int(_read(process, "stat").rpartition(")")[2].split()[1])
+            if parent != supervisor and (group is None or f":{group}\n" not in _read(process, "cgroup")):
                 raise Ended
             yield process
         finally:
             os.close(process)
     except (FileNotFoundError, ProcessLookupError) as exc:
         raise Ended from exc
+
+
+def _read(process: int, name: str) -> str:
+    with open(name, errors="replace", opener=lambda name, flags: os.open(name, flags, dir_fd=process)) as file:
+        return file.read()
 
 
 def open_unstarted(upper: Path, work: Path, below: Sequence[Path], *, plain: bool) -> Writer:

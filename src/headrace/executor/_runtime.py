@@ -11,7 +11,7 @@ from headrace.executor._cgroup import cgroup_mounts
 
 
 class Runtime(NamedTuple):
-    #: `runc` or `crun`.
+    #: `runc` or `crun`; `docker` or `podman`, whose path is that of their socket.
     kind: str
     path: str
 

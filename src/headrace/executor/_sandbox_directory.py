@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import re
 import secrets
 import signal
@@ -25,7 +26,8 @@ from headrace.disk import locked, remove_tree
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._cgroup import Cgroup
 from headrace.executor._follow import end_supervisor, has_ended, has_started, seconds_since_start
-from headrace.executor._instructions import write_aside
+from headrace.executor._instructions import group_of, write_aside
+from headrace.executor._spec import IDS
 from headrace.model.sandbox import CommandResult, KillReason
 
 #: A supervisor ends a command within 2 s of the wish; after this time it is ended itself.
@@ -53,17 +55,30 @@ def cgroup_of(root: Path, name: str) -> str:
     return f"/headrace/{hashlib.sha256(bytes(root.absolute())).hexdigest()[:12]}-{name}"
 
 
+def free_ids(root: Path) -> int:
+    """The first of the ids of a new sandbox, which no other has."""
+    taken = set()
+    for name in existing(root):
+        with suppress(OSError, ValueError, KeyError):
+            taken.add(json.loads((root / name / "sandbox.json").read_bytes())["first_id"])
+    # Far above the ids of people and services; at random, so that two data directories hardly ever meet.
+    while (first := random.randrange(16, 32_000) * IDS) in taken:  # noqa: S311 - any number will do
+        pass
+    return first
+
+
 class SandboxDirectory:
     """
     `mark` is a variable that has the sandbox's directory as its value in all processes of this sandbox, for machines where
-    they can't be put into groups.
+    they can't be put into groups. `sweep` takes away what somebody else keeps of the sandbox.
     """
 
-    def __init__(self, root: Path, name: str, mark: str | None = None) -> None:
+    def __init__(self, root: Path, name: str, mark: str | None = None, sweep: Callable[[], None] | None = None) -> None:
         self.path = sandbox_path(root, name)
         self.upper = self.path / "disk" / "upper"
         self._cgroup = Cgroup(cgroup_of(root, name))
         self._mark = mark
+        self._sweep = sweep
 
     def command(self, index: int) -> Path:
         return self.path / "commands" / str(index)
@@ -95,7 +110,8 @@ class SandboxDirectory:
 
     def memory(self) -> int | None:
         """Bytes that its processes use now."""
-        return self._cgroup.memory()
+        used = [group.memory() for group in self._groups()]
+        return max((number for number in used if number is not None), default=None)
 
     def hold(self, tree: int) -> None:
         """Keep the sandbox's files until the descriptor `tree` is closed, also after `remove`."""
@@ -106,11 +122,19 @@ class SandboxDirectory:
 
     def _kill_processes(self) -> None:
         """Those that no supervisor looks after any more."""
-        self._cgroup.kill(_KILL_SECONDS)
-        self._cgroup.remove()
+        for group in self._groups():
+            group.kill(_KILL_SECONDS)
+            group.remove()
+        if self._sweep:
+            self._sweep()
         for _ in range(100 if self._mark else 0):
             if not _kill_marked(f"{self._mark}={self.path}".encode()):
                 return
+
+    def _groups(self) -> list[Cgroup]:
+        """The sandbox's control group, and those that others chose for its commands."""
+        chosen = [group_of(command) for command in self._unfinished()]
+        return [self._cgroup, *(Cgroup(path) for path in chosen if path)]
 
     def _unfinished(self) -> Iterator[Path]:
         with suppress(FileNotFoundError):

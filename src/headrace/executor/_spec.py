@@ -24,8 +24,8 @@ IDS = 65536
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 PROXY_PORT = 3128
 
-_CPU_PERIOD = 100_000
-_FILE_DESCRIPTORS = 65_536
+CPU_PERIOD = 100_000
+FILE_DESCRIPTORS = 65_536
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: The first process. It starts the command, reaps orphans, says how the command ended and waits to be killed, so that what
@@ -113,8 +113,8 @@ def container(command: SandboxCommand, place: Place) -> dict[str, object]:
             "cgroupsPath": place.cgroup,
             "resources": _resources(command.limits, place.processors, place.disk),
             "seccomp": _profile(),
-            "maskedPaths": list(_MASKED),
-            "readonlyPaths": list(_READ_ONLY),
+            "maskedPaths": list(MASKED),
+            "readonlyPaths": list(READ_ONLY),
         },
     }
 
@@ -139,7 +139,7 @@ MOUNTS = {
 
 _profile = cache(profile)
 
-_MASKED = (
+MASKED = (
     "/proc/acpi",
     "/proc/asound",
     "/proc/config.gz",
@@ -159,7 +159,7 @@ _MASKED = (
     "/proc/timer_stats",
     "/proc/vmallocinfo",
 )
-_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
 def _namespaces(network: str | None) -> Sequence[dict[str, str]]:
@@ -167,19 +167,24 @@ def _namespaces(network: str | None) -> Sequence[dict[str, str]]:
     return [*made, {"type": "network", "path": network} if network else {"type": "network"}]
 
 
-def _rlimits(limits: Limits, descriptors: int) -> list[dict[str, object]]:
-    values = {
+def rlimits(limits: Limits, descriptors: int) -> dict[str, int]:
+    """What one process may have, by the names that kernels know, without RLIMIT_."""
+    return {
         # A byte is too little for a file, and the one number at which the kernel starts no program to take the core, where
         # core_pattern names one. With 0 it does. The filter keeps it from being changed.
-        "RLIMIT_CORE": 1,
-        "RLIMIT_NOFILE": min(descriptors, _FILE_DESCRIPTORS),
-        "RLIMIT_FSIZE": limits.disk_bytes,
+        "CORE": 1,
+        "NOFILE": min(descriptors, FILE_DESCRIPTORS),
+        "FSIZE": limits.disk_bytes,
     }
-    return [{"type": name, "soft": value, "hard": value} for name, value in values.items()]
+
+
+def _rlimits(limits: Limits, descriptors: int) -> list[dict[str, object]]:
+    values = rlimits(limits, descriptors).items()
+    return [{"type": f"RLIMIT_{name}", "soft": value, "hard": value} for name, value in values]
 
 
 def _resources(limits: Limits, processors: Sequence[int], disk: tuple[BlockDevice, int] | None) -> dict[str, object]:
-    cpu: dict[str, object] = {"period": _CPU_PERIOD, "quota": max(1000, int(limits.cpus * _CPU_PERIOD))}
+    cpu: dict[str, object] = {"period": CPU_PERIOD, "quota": max(1000, int(limits.cpus * CPU_PERIOD))}
     if processors:
         cpu["cpus"] = ",".join(map(str, processors))
     return {
@@ -199,7 +204,7 @@ def _block_io(device: BlockDevice, rate: int) -> dict[str, object]:
 
 def _mounts(limits: Limits) -> list[dict[str, object]]:
     """Only what the runtime must make inside the namespaces; the rest of the root is ready when it starts."""
-    shared = min(64 * MIB, limits.memory_bytes // 8)
+    shared = shared_memory(limits)
     return [
         _mount("/proc", "proc", "nosuid", "noexec", "nodev"),
         _mount("/dev", "tmpfs", "nosuid", "noexec", "strictatime", "mode=755", "size=65536k"),
@@ -215,6 +220,11 @@ def _mounts(limits: Limits) -> list[dict[str, object]]:
             f"nr_inodes={files_in_memory(shared)}",
         ),
     ]
+
+
+def shared_memory(limits: Limits) -> int:
+    """The size of /dev/shm."""
+    return min(64 * MIB, limits.memory_bytes // 8)
 
 
 def files_in_memory(size: int) -> int:

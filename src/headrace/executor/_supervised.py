@@ -31,8 +31,8 @@ _LOOK_SECONDS = 0.002
 
 class SupervisedSandbox:
     """
-    Implements `Sandbox`. `below` are the layers that the working directory shows below what commands wrote. `user` is the
-    build user's id on this machine; None when commands run as the service does, where it does.
+    Implements `Sandbox`. `below` are the layers that the working directory shows below what commands wrote. Not `isolated`:
+    commands run as the service does, where it does.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class SupervisedSandbox:
         spawner: Spawner,
         plan: Plan,
         below: Sequence[Path],
-        user: int | None,
+        isolated: bool,
     ) -> None:
         self.spec = spec
         self._directory = directory
         self._spawner = spawner
         self._plan = plan
         self._below = below
-        self._user = user
+        self._isolated = isolated
         self._ports = Ports()
         #: The place of the command that is followed.
         self._place: Path | None = None
@@ -123,7 +123,7 @@ class SupervisedSandbox:
         return self._reached.socket()
 
     def free_port(self) -> int:
-        return really_free_port() if self._user is None else self._ports.next()
+        return self._ports.next() if self._isolated else really_free_port()
 
     async def memory(self) -> int | None:
         return self._directory.memory()
@@ -152,9 +152,7 @@ class SupervisedSandbox:
         if place is None or first_process(place) is None or has_ended(place):
             return None
         try:
-            if self._user is None:
-                return reach_process(place, self._directory.upper)
-            return reach_container(place, self._user)
+            return reach_container(place) if self._isolated else reach_process(place, self._directory.upper)
         except Ended:
             return None
         except OSError as exc:
@@ -164,7 +162,7 @@ class SupervisedSandbox:
         """The working directory while nothing runs."""
         upper = self._directory.upper
         try:
-            return open_unstarted(upper, upper.with_name("work"), self._below, plain=self._user is None)
+            return open_unstarted(upper, upper.with_name("work"), self._below, plain=not self._isolated)
         except OSError as exc:
             raise ExecutorUnavailable(f"the sandbox {self.spec.id} can't be written to: {exc}") from exc
 

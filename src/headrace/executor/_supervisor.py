@@ -18,6 +18,7 @@ from pathlib import Path
 
 from headrace import linux
 from headrace.eventfile import EventFile
+from headrace.executor._daemon_engine import DaemonEngine
 from headrace.executor._disk import DiskWatch, Used
 from headrace.executor._engine import ContainerEngine, Engine, Leader, ProcessEngine
 from headrace.executor._instructions import (
@@ -29,7 +30,7 @@ from headrace.executor._instructions import (
     write_aside,
 )
 from headrace.executor._mounts import NETWORK, hide_mount, private_mounts
-from headrace.executor._output import CHUNK, LogFailed, Output, Stream, output_pipe
+from headrace.executor._output import CHUNK, LogFailed, Output, Stream
 from headrace.executor._proxy import make_network, start_proxy
 from headrace.executor._runtime import ContainerFailed, hidden_mount
 
@@ -105,8 +106,10 @@ class _Supervisor:
         given = self._instructions
         if given.process:
             return ProcessEngine(given.process)
-        assert given.container  # noqa: S101
         prepared = self._prepared or Prepared()
+        if given.daemon:
+            return DaemonEngine(given, self._directory, prepared.namespace)
+        assert given.container  # noqa: S101
         if hidden := hidden_mount(given.container.runtime):
             hide_mount(hidden)
         if given.egress:
@@ -114,7 +117,7 @@ class _Supervisor:
         return ContainerEngine(given.container, prepared.namespace)
 
     def _start(self, engine: Engine) -> Leader:
-        stdout, stderr = output_pipe(), output_pipe()
+        stdout, stderr = engine.pipes()
         self._streams = {stdout[0]: "stdout", stderr[0]: "stderr"}
         try:
             leader = engine.start(stdout[1], stderr[1])
@@ -160,7 +163,7 @@ class _Supervisor:
         """Until the leader has ended, or there is a reason to end it."""
         given = self._instructions
         disk = DiskWatch(given.watched, Used(given.disk_bytes, given.disk_files), engine.processes)
-        ends = {leader.descriptor, leader.control.fileno()} if leader.control else {leader.descriptor}
+        ends = {leader.descriptor} if leader.control is None else {leader.descriptor, leader.control}
         poller = select.poll()
         for descriptor in (*self._streams, *ends, self._wake):
             poller.register(descriptor, select.POLLIN)
@@ -219,10 +222,10 @@ class _Supervisor:
             self._output.warn("limit.time_soon", text)
 
     def _read_exit_code(self, leader: Leader) -> None:
-        if leader.control:
-            leader.control.setblocking(False)
+        if leader.control is not None:
+            os.set_blocking(leader.control, False)
             with suppress(OSError, ValueError):
-                self._exit_code = int(leader.control.recv(64))
+                self._exit_code = int(os.read(leader.control, 64))
 
     def _end_of(self, leader: Leader) -> None:
         with suppress(ChildProcessError):

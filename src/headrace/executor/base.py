@@ -113,8 +113,11 @@ class Executor(Protocol):
     name: ClassVar[str]
     #: False when tenant code runs with the rights of this process.
     isolated: ClassVar[bool]
-    #: What cache keys say of the system that commands run on: equal texts, equal programs. Known before it is made.
-    base_system: str
+
+    @property
+    def base_system(self) -> str:
+        """What cache keys say of the system that commands run on: equal texts, equal programs. Known before it is made."""
+        ...
 
     async def prepare(self) -> None:
         """

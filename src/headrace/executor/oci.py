@@ -1,9 +1,7 @@
 """Sandboxes by an OCI runtime, runc or crun: user namespace, own network, read-only root, limits by control groups."""
 
 import asyncio
-import json
 import os
-import random
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,8 +19,14 @@ from headrace.executor._mounts import STAGE
 from headrace.executor._proof import Proof, accepted_controls, refuse_weak
 from headrace.executor._prove import Held, Promise, prove
 from headrace.executor._runtime import Runtime
-from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
-from headrace.executor._spec import BUILD_USER, HOSTNAME, IDS, MOUNTS, environment
+from headrace.executor._sandbox_directory import (
+    SandboxDirectory,
+    cgroup_of,
+    existing,
+    free_ids,
+    make_directory,
+)
+from headrace.executor._spec import HOSTNAME, MOUNTS, environment
 from headrace.executor._supervised import SupervisedSandbox
 from headrace.model.limits import Limits, NetworkPhase
 from headrace.model.plan import StepId
@@ -166,25 +170,13 @@ class OciExecutor:
 
     async def _open(self, spec: SandboxSpec, machine: Machine) -> SupervisedSandbox:
         directory = SandboxDirectory(self._root, spec.id)
-        kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": self._free_ids()})
+        kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": free_ids(self._root)})
 
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
             cgroup = cgroup_of(self._root, spec.id)
             return container_instructions(machine, spec, command, place, log, kept["first_id"], cgroup)
 
-        user = kept["first_id"] + BUILD_USER
-        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, user=user)
-
-    def _free_ids(self) -> int:
-        """The first of the ids of a new sandbox, which no other has."""
-        taken = set()
-        for name in existing(self._root):
-            with suppress(OSError, ValueError, KeyError):
-                taken.add(json.loads((self._root / name / "sandbox.json").read_bytes())["first_id"])
-        # Far above the ids of people and services; at random, so that two data directories hardly ever meet.
-        while (first := random.randrange(16, 32_000) * IDS) in taken:  # noqa: S311 - any number will do
-            pass
-        return first
+        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, isolated=True)
 
 
 def find_runtimes(wanted: str | None) -> list[Runtime]:

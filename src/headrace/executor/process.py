@@ -55,7 +55,7 @@ class ProcessExecutor:
         def plan(command: SandboxCommand, _: Path, log: Path) -> Instructions:
             return _instructions(spec, command, directory.path, log)
 
-        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=(), user=None)
+        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=(), isolated=False)
 
     async def existing(self) -> Sequence[str]:
         return await asyncio.to_thread(existing, self._root)

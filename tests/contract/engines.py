@@ -1,0 +1,139 @@
+"""Container engines of the tests' own: Debian's Docker and Podman, each with everything that it has in one directory."""
+
+import http.client
+import os
+import resource
+import signal
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from headrace.executor._daemon_api import DaemonApi, DaemonError
+
+#: The image that sandboxes of tests run in: no registry of images is asked for one.
+IMAGE = "headrace-test"
+_START_SECONDS = 60
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@contextmanager
+def running_engine(kind: str, place: Path, base: Path) -> Iterator[str]:
+    """The socket of an engine that has `IMAGE`, made of the base system at `base`."""
+    place.mkdir(parents=True)
+    process = start_engine(kind, place)
+    try:
+        name = import_image(str(place / "socket"), base)
+        assert name
+        yield str(place / "socket")
+    finally:
+        stop_engine(process, place)
+
+
+def start_engine(kind: str, place: Path) -> "subprocess.Popen[bytes]":
+    """Answers when this returns."""
+    argv = _dockerd(place) if kind == "docker" else _podman(place)
+    with (place / "log").open("ab") as log:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={"PATH": _PATH, "CONTAINERS_CONF": str(place / "containers.conf"), "HOME": "/root"},
+        )
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            DaemonApi(str(place / "socket")).about()
+            return process
+        except DaemonError as exc:
+            if process.poll() is not None or time.monotonic() > end:
+                said = (place / "log").read_text(errors="replace")[-2000:]
+                stop_engine(process, place)
+                raise AssertionError(f"{kind} does not start: {exc}\n{said}") from exc
+            time.sleep(0.05)
+
+
+def stop_engine(process: "subprocess.Popen[bytes]", place: Path) -> None:
+    """With its children, and without what it has mounted."""
+    if process.args[0] == "dockerd":  # type: ignore[index]  # it ends others; Podman would only wait for connections
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    mounted = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for point in reversed(mounted):
+        if point.startswith(f"{place}/"):
+            subprocess.run(["umount", "-l", point], check=False, capture_output=True)
+
+
+def import_image(path: str, base: Path) -> str:
+    """Send the root file system at `base` to the engine as `IMAGE`, as `tar c . | docker import -` would."""
+    ours, theirs = os.pipe()
+
+    def pack() -> None:
+        with os.fdopen(theirs, "wb") as stream, tarfile.open(fileobj=stream, mode="w|") as archive:
+            archive.add(base, arcname=".", filter=_as_root)
+
+    packer = threading.Thread(target=pack)
+    packer.start()
+    connection = http.client.HTTPConnection("engine", timeout=120)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(path)
+    with os.fdopen(ours, "rb") as stream:
+        connection.request(
+            "POST", f"/v1.41/images/create?fromSrc=-&repo={IMAGE}", stream, {"Content-Type": "application/x-tar"}
+        )
+        answer = connection.getresponse()
+        said = answer.read().decode()
+    packer.join()
+    connection.close()
+    assert answer.status == 200, said
+    return said
+
+
+def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    return member
+
+
+def _dockerd(place: Path) -> list[str]:
+    (place / "daemon.json").write_text("{}")
+    places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "config-file": "daemon.json"}
+    return [
+        "dockerd",
+        f"--host=unix://{place / 'socket'}",
+        *(f"--{name}={place / at}" for name, at in places.items()),
+        # Sandboxes have no network of an engine, and the machine's rules are not ours to change.
+        "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--ip-forward=false",
+    ]
+
+
+def _podman(place: Path) -> list[str]:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    (place / "containers.conf").write_text(
+        # Podman would raise limits that a machine may not let us raise.
+        f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc=32768:32768"]\n'
+        '[engine]\nevents_logger = "none"\n'
+    )
+    return [
+        "podman",
+        f"--root={place / 'data'}",
+        f"--runroot={place / 'run'}",
+        "--runtime=runc",  # crun refuses a machine with both versions of control groups
+        "--cgroup-manager=cgroupfs",
+        "system",
+        "service",
+        "--time=0",
+        f"unix://{place / 'socket'}",
+    ]
