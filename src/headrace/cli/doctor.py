@@ -47,10 +47,21 @@ def summed_up(findings: Sequence[Finding]) -> Sequence[Finding]:
             held.setdefault(finding.chapter, []).append(finding)
     shown = [finding for finding in findings if not finding.chapter or finding.status != "ok"]
     for chapter, of_chapter in held.items():
-        numbers = ", ".join(finding.control or "" for finding in of_chapter)
-        detail = f"{len(of_chapter)} controls hold: {numbers}"
+        numbers = [int((finding.control or "").removeprefix("H")) for finding in of_chapter]
+        detail = f"{len(of_chapter)} controls hold: {_in_words(numbers)}"
         shown.append(Finding(subject=chapter, status="ok", detail=detail))
     return shown
+
+
+def _in_words(numbers: Sequence[int]) -> str:
+    """`H1 to H13, H20`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"H{run[0]} to H{run[-1]}" if len(run) > 1 else f"H{run[0]}" for run in runs)
 
 
 def machine(settings: Settings) -> Sequence[Finding]:

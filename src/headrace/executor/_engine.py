@@ -152,7 +152,8 @@ class ProcessEngine:
     def kill(self, leader: Leader) -> None:
         end = time.monotonic() + _KILL_SECONDS
         while (pids := self._all()) and time.monotonic() < end:
-            for pid in pids:
+            # The leader first: a shell whose child is killed says so, in a log where nobody expects it.
+            for pid in sorted(pids, key=lambda pid: pid != leader.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             _reap(leader.pid)

@@ -29,6 +29,8 @@ def failure(result: CommandResult, *lines: str, files: tuple[str, ...] = ()) -> 
         ),
         (CommandResult(killed_by=KillReason.TIMEOUT, seconds=60), FailureReason.TIMEOUT, "time limit of 60 s"),
         (CommandResult(killed_by=KillReason.DISK, seconds=1), FailureReason.DISK_FULL, "8,192 MiB"),
+        (CommandResult(killed_by=KillReason.DISK, disk_limit="files", seconds=1), FailureReason.DISK_FULL, "2,000,000"),
+        (CommandResult(killed_by=KillReason.DISK, disk_limit="machine", seconds=1), FailureReason.DISK_FULL, "machine"),
         (CommandResult(killed_by=KillReason.LOST, seconds=1), FailureReason.SANDBOX_DIED, "went away"),
         (CommandResult(exit_code=1, pids_limit_hit=True, seconds=1), FailureReason.PIDS_LIMIT, "limit of 64"),
         (CommandResult(exit_code=1, seconds=1), FailureReason.COMMAND_FAILED, "vite build: exit code 1"),

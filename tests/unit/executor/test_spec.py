@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from headrace.errors import ExecutorUnavailable
+from headrace.executor._block_device import BlockDevice
 from headrace.executor._spec import Place, container, environment, init_argv, mount_point
 from headrace.model.limits import Limits
 from headrace.model.plan import StepId
@@ -58,6 +59,13 @@ def test_limits_are_those_of_the_command_and_there_is_no_swap() -> None:
     assert resources["pids"] == {"limit": 77}
     hard = {limit["type"]: limit["hard"] for limit in made["process"]["rlimits"]}
     assert hard == {"RLIMIT_CORE": 1, "RLIMIT_NOFILE": 4096, "RLIMIT_FSIZE": 2**30}
+
+
+def test_traffic_of_disks_is_limited_where_a_limit_is_set() -> None:
+    assert "blockIO" not in config()["linux"]["resources"]
+    made = config(PLACE._replace(disk=(BlockDevice(8, 16), 2**20)))["linux"]["resources"]["blockIO"]
+    limit = [{"major": 8, "minor": 16, "rate": 2**20}]
+    assert made == {"throttleReadBpsDevice": limit, "throttleWriteBpsDevice": limit}
 
 
 def test_arguments_of_the_command_stay_arguments() -> None:
@@ -124,3 +132,15 @@ def test_cloning_is_allowed_without_new_namespaces_only() -> None:
 def test_sockets_are_allowed_by_family_only() -> None:
     assert {rule["args"][0]["value"] for rule in rules("socket")} == {1, 2, 10, 16}
     assert all(rule["args"] for rule in rules("socket"))
+
+
+def test_limits_may_be_lowered_but_not_that_of_core_dumps() -> None:
+    for name, index in (("setrlimit", 0), ("prlimit64", 1)):
+        conditions = [rule["args"] for rule in rules(name)]
+        assert [{"index": index, "op": "SCMP_CMP_NE", "value": 4, "valueTwo": 0}] in conditions
+        assert all(conditions), "never without a condition"
+
+
+def test_space_is_not_taken_without_being_written() -> None:
+    (rule,) = rules("fallocate")
+    assert (rule["action"], rule["errnoRet"]) == ("SCMP_ACT_ERRNO", 95)
