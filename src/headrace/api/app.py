@@ -13,6 +13,7 @@ from headrace.api import openapi, problems
 from headrace.api.auth import FAILURES_ALLOWED, BearerToken, Failures, is_bearer_of
 from headrace.api.endings import Endings
 from headrace.api.host_check import HostCheck
+from headrace.api.last_word import LastWord
 from headrace.api.metrics import Metrics
 from headrace.api.request_log import RequestLog
 from headrace.api.router import add_routes
@@ -58,6 +59,7 @@ def create_app(services: Services, previews: Previews, *, failures_allowed: int 
     app.add_middleware(BearerToken, token=token, failures=Failures(failures_allowed))
     app.add_middleware(HostCheck, names=_host_names(services))
     app.add_middleware(RequestLog, metrics=metrics)
+    app.add_middleware(LastWord)
     return app
 
 

@@ -1,4 +1,4 @@
-"""The outermost layer of a request: its id, its line in the log, and the answer when something of ours breaks."""
+"""A request from outside: its id, its line in the log, and the answer when something of ours breaks."""
 
 import re
 from time import perf_counter
