@@ -180,6 +180,43 @@ def test_the_cache_lists_and_explains_itself(headrace: Headrace, served: Any) ->
     assert "dependencies" in [decision["cache"] for decision in decisions]
 
 
+def test_a_build_is_replayed_without_a_network(headrace: Headrace, served: Any) -> None:
+    replayed = headrace.json("build", EXAMPLE, "--offline", "--force")
+    assert replayed["id"] != served["build_id"]
+    assert (replayed["status"], replayed["artifact"]) == ("succeeded", served["artifact"])
+    assert headrace.json("logs", replayed["id"], "--network") == []
+
+
+def test_the_ledger_says_what_an_install_reached(headrace: Headrace, served: Any) -> None:
+    (use, *_) = headrace.json("logs", served["build_id"], "--network")
+    assert (use["step"], use["refused"], use["new"]) == ("dependencies", 0, False)
+    assert use["bytes_down"] > use["bytes_up"] > 0
+    assert f"{use['host']}:{use['port']}" in headrace("logs", served["build_id"], "--network").stdout
+
+
+def test_what_is_missing_without_a_network_is_named(headrace: Headrace, served: Any, tmp_path: Path) -> None:
+    place = tmp_path / "example"
+    shutil.copytree(EXAMPLE, place, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    lock = place / "package-lock.json"
+    lock.write_text(lock.read_text() + "\n")
+    ended = headrace("build", place, "--offline")
+    assert ended.returncode == 1
+    assert "offline_miss" in ended.stderr
+    assert "dependencies of this lock file is not here" in ended.stderr
+
+
+def test_what_a_build_made_is_revoked_by_one_command(headrace: Headrace, served: Any, tmp_path: Path) -> None:
+    place = site(tmp_path / "stranger", index__html="<title>stranger</title>")
+    made = headrace.json("build", place, "--untrusted")
+    assert headrace.json("build", place, "--untrusted")["id"] == made["id"]
+    revoked = headrace("cache", "revoke", made["id"])
+    assert revoked.returncode == 0, revoked.stderr
+    assert f"removed the result of {made['id']}" in revoked.stdout
+    assert "still served" in revoked.stderr
+    assert headrace.json("build", place, "--untrusted")["id"] != made["id"]
+    assert headrace("cache", "revoke", "build_nothing-like-it").returncode == 5
+
+
 def test_what_was_removed_from_the_cache_is_made_again(headrace: Headrace, served: Any) -> None:
     entries = headrace.json("cache", "ls")["items"]
     digest = next(entry["digest"] for entry in entries if entry["kind"] == "dependencies")
