@@ -49,6 +49,19 @@ def test_a_server_that_listens_late_is_waited_for(preview: Preview) -> None:
     assert "first" in preview.get().text
 
 
+def test_what_a_builder_reached_is_known_when_it_has_ended(preview: Preview) -> None:
+    answer = preview.server.http.patch(f"/projects/{preview.id}", json={"settings": {"build_network": "internet"}})
+    assert answer.is_success, answer.text
+    knocks = "import { connect } from 'node:net'\nconst door = connect(3128, '127.0.0.1')\n"
+    knocks += "door.write('CONNECT 169.254.169.254:80 HTTP/1.1\\r\\n\\r\\n')\n"
+    assert preview.send(_project(knocks + GOOD))["status"] == "ready"
+    wait_until(lambda: preview.events("egress.denied") != [], 30)
+    preview.stop()
+    wait_until(lambda: preview.events("egress.used") != [], 30)
+    (use,) = preview.events("egress.used")
+    assert (use["host"], use["port"], use["connections"], use["refused"]) == ("169.254.169.254", 80, 0, 1)
+
+
 def test_a_server_that_dies_says_how_and_a_mended_one_is_shown(preview: Preview) -> None:
     sent = preview.send(_project("console.error('no database'); process.exit(3)"))
     assert sent["status"] == "error"
