@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -38,9 +38,11 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
         if plan.install is None:
             step.skipped, step.summary = True, "nothing to install"
             return None
-        own = _key(ctx, planned, ctx.build.options.trust)
-        key, layers, layer = own, ctx.services.layers, None
-        if ctx.build.options.no_cache:
+        options = ctx.build.options
+        keys = [_key(ctx, planned, trust) for trust in readable(options.trust)]
+        # A build's own tier is the last that it may read.
+        key, layers, layer = keys[-1], ctx.services.layers, None
+        if options.no_cache:
             key = _private(ctx, key)
             layer = _pinned(layers, key, pins)
             if layer is None:
@@ -48,17 +50,14 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
             pins.callback(layers.remove, key.digest)
         else:
             # Builds that need the same layer at the same time install it once: the others find it when it is their turn.
-            async with layers.turn(own.digest):
-                for trust in readable(ctx.build.options.trust):
-                    if layer := _pinned(layers, _key(ctx, planned, trust), pins):
-                        key = layer.key
-                        break
+            async with layers.turn(key.digest):
+                layer = next((found for known in keys if (found := _pinned(layers, known, pins))), None)
+                key = layer.key if layer else key
                 near = None
-                if layer is None and ctx.executor.isolated and near_command(plan) is not None:
-                    near = await near_layer(
-                        ctx, [_key(ctx, planned, t) for t in readable(ctx.build.options.trust)], pins
-                    )
-                await _decide(ctx, planned, own, layer, near)
+                may_begin = ctx.executor.isolated and not options.offline and near_command(plan) is not None
+                if layer is None and may_begin:
+                    near = await near_layer(ctx, keys, pins)
+                await _decide(ctx, keys, key, layer, near)
                 if layer is None:
                     await _install(ctx, planned, plan.install, key, step, near)
                 else:
@@ -86,14 +85,15 @@ def _key(ctx: Context, planned: Planned, trust: Trust) -> CacheKey:
     return layer_key(planned.plan, planned.tree, scope=where, base_system=ctx.services.base_system)
 
 
-async def _decide(ctx: Context, planned: Planned, own: CacheKey, layer: Layer | None, near: Layer | None) -> None:
+async def _decide(
+    ctx: Context, keys: Sequence[CacheKey], key: CacheKey, layer: Layer | None, near: Layer | None
+) -> None:
+    """`keys` are those that were asked for, the trusted one first; `key` is that of the layer, found or to be made."""
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "dependencies")
-    trusted = _key(ctx, planned, Trust.TRUSTED)
-    key = layer.key if layer else own
-    differs = None if layer else first_difference(trusted, before)
+    differs = None if layer else first_difference(keys[0], before)
     saved, made_by = (layer.seconds, layer.made_by) if layer else (None, None)
-    trust = Trust.TRUSTED if key == trusted else Trust.UNTRUSTED
+    trust = Trust.TRUSTED if key == keys[0] else Trust.UNTRUSTED
     ctx.record(
         CacheDecision(
             build_id=ctx.build.id,

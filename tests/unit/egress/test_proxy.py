@@ -238,6 +238,13 @@ def test_a_tunnel_in_which_nothing_moves_is_closed(lab: Lab, echo: int) -> None:
         assert _all(client) == b"hello"
 
 
+def test_a_name_at_a_private_address_is_refused_unless_it_is_configured(lab: Lab) -> None:
+    lab.start(Policy("internet", ()))
+    assert b" 403 " in lab.ask("CONNECT looks-public.example:443 HTTP/1.1")
+    assert lab.told[0]["why"] == "its address is not on the public internet"
+    assert lab.resolved == ["looks-public.example"]
+
+
 def test_an_address_is_no_name(lab: Lab) -> None:
     lab.start(Policy("internet", ()))
     for host in ("1.1.1.1", "[2606:4700::1111]"):

@@ -2,8 +2,11 @@
 
 from tests.unit.pipeline.conftest import Shop
 
-from headrace.model.build import Build
+from headrace.model.build import Build, NetworkUse
 from headrace.model.event import EgressNewHost
+from headrace.model.ids import new_id
+from headrace.model.plan import StepId
+from headrace.records import builds
 
 
 async def installed(shop: Shop, lock: str, *reaches: str, trust: str = "trusted") -> Build:
@@ -38,6 +41,18 @@ async def test_a_host_that_the_last_build_did_not_reach_is_a_warning(shop: Shop)
     assert [(use.host, use.new) for use in second.network] == [("registry.example", False), ("evil.example", True)]
     third = await installed(shop, "3.0.0", "registry.example", "evil.example")
     assert await new_hosts(shop, third) == []
+
+
+async def test_any_number_of_builds_that_only_fetched_their_source_hide_no_host(shop: Shop) -> None:
+    first = await installed(shop, "1.0.0", "registry.example")
+    at = "2026-11-20T12:00:00.000Z"
+    use = NetworkUse(step=StepId.SOURCE, host="git.example", port=443, connections=1, first_at=at, last_at=at)
+    async with shop.services.db.write() as c:
+        for _ in range(60):
+            later = first.but(id=new_id("build"), network=(use,), result_key=None, artifact=None)
+            await builds.save(c, later)
+    build = await installed(shop, "2.0.0", "evil.example")
+    assert await new_hosts(shop, build) == [("evil.example", first.id)]
 
 
 async def test_what_a_stranger_reached_makes_no_host_known(shop: Shop) -> None:
