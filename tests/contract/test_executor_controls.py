@@ -1,17 +1,23 @@
 """Every control of the sandbox, for every executor that isolates: the same proof that `headrace doctor` makes."""
 
 import ast
+import json
+import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 
+import headrace
 from headrace.errors import ExecutorUnavailable
 from headrace.executor import _spec
 from headrace.executor._controls import CONTROLS, Control, Shown
-from headrace.executor._prove import Held, mounted_python
+from headrace.executor._probe.given import Given, Limited, Planted, as_text
+from headrace.executor._prove import NAMESPACES, Held, mounted_python
 from headrace.executor.oci import OciExecutor
 from headrace.settings import Settings
 
@@ -97,6 +103,49 @@ async def test_the_probes_python_runs_where_there_is_neither_python_nor_a_libc(
     command = [*mounting, *argv, "-I", "-S", "-c", code]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.stdout == "True\n", said.stderr
+
+
+#: What is open to an ordinary user of a machine that keeps nothing from its users. Controls that are missing here are kept by
+#: every kernel from everybody but root, need the network, or take long to fail.
+OPEN_TO_USERS = (
+    "H2 H3 H4 H6 H7 H9 H10 H12 H13 H14 H15 H16 H17 H18 H19 H20 H21 H24 H25 H26 H27 H30 H31 H34 H35 H37 H39 H45 H53"
+).split()
+#: Runs the probe without any sandbox, as nobody.
+PLAINLY = """
+import fcntl, mmap, os, sys
+sys.path.insert(0, sys.argv.pop(1))
+from headrace.executor._probe.__main__ import main
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.sandbox
+def test_the_probe_sees_what_is_open_where_there_is_no_sandbox(tmp_path: Path) -> None:
+    with TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as abstract:
+        Path(place).chmod(0o777)
+        abstract.bind(f"\0{tmp_path}")
+        abstract.listen()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            given = Given(
+                hostname="sandbox",
+                environment=[],
+                mounts={"/": ["ro"]},
+                limits=Limited(memory_bytes=2**20, disk_bytes=2**20, pids=4, cpus=0.01, descriptors=8),
+                planted=Planted(
+                    namespaces={kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES},
+                    abstract=[str(tmp_path)],
+                    ports=[listener.getsockname()[1]],
+                ),
+            )
+            source = str(Path(headrace.__file__).parents[1])
+            command = [sys.executable, "-I", "-S", "-c", PLAINLY, source, "look", as_text(given), *OPEN_TO_USERS]
+            said = subprocess.run(command, capture_output=True, text=True, cwd=place, check=True, env={"SECRET": "x"})
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [line["control"] for line in lines] == OPEN_TO_USERS
+    assert [line["control"] for line in lines if line["holds"]] == []
+    assert [line["control"] for line in lines if "the probe failed" in str(line["seen"])] == []
 
 
 async def remember_here(lab: "Lab") -> None:

@@ -45,7 +45,7 @@ _BOOT = (
     "runpy.run_module('headrace.executor._probe', run_name='__main__')"
 )
 _LOADERS = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
-_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 _LIMITS = Limits(memory_bytes=96 * MIB, pids=64, cpus=0.75, disk_bytes=64 * MIB, seconds=180)
 _BEGIN_SECONDS = 30
 #: Chapters that are looked at again in a sandbox with a network phase.
@@ -131,7 +131,7 @@ class _Prover:
             try:
                 left = await self._said(log, running)
                 beside = Planted(
-                    namespaces={kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in _NAMESPACES},
+                    namespaces={kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES},
                     abstract=[planted.abstract, self._mark],
                     ports=[planted.port, left["port"]],
                     addresses=planted.addresses,

@@ -109,7 +109,7 @@ def nothing_left(given: Given) -> Seen:
     """Of a sandbox that is open at this moment, which is nearer than one that is gone."""
     found = [f"{place}/{given.planted.mark}" for place in writable_places() if given.planted.mark in _names(place)]
     strangers = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in (1, os.getpid())]
-    return Seen(not found and len(strangers) <= 1, found or "nothing")
+    return Seen(not found and len(strangers) <= 1, {"files": found, "processes": strangers})
 
 
 def no_core_dumps(given: Given) -> Seen:

@@ -204,7 +204,7 @@ def _closed(
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return file.read().splitlines()
     except OSError:
         return []
