@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.disk import remove_tree
-from headrace.executor._mounts import ROOT, STAGE, RootPlan, _working_directory
+from headrace.executor._mounts import STAGE, RootPlan, _working_directory, root_at
 from headrace.layers.layers import Layer, Layers
 from headrace.layers.toolchain import provide
 from headrace.linux import (
@@ -186,7 +186,7 @@ def sandbox_directories(work: Path) -> Iterator[Path]:
     for name in ("upper", "work", "home", "empty"):
         (disk / name).mkdir()
     mount("headrace", STAGE, "tmpfs", 0, "mode=711,size=1m")
-    Path(ROOT + WORKING_DIRECTORY).mkdir(parents=True)
+    Path(root_at(STAGE) + WORKING_DIRECTORY).mkdir(parents=True)
     try:
         yield disk
     finally:
@@ -195,9 +195,9 @@ def sandbox_directories(work: Path) -> Iterator[Path]:
 
 
 def check_and_unmount() -> None:
-    assert Path(ROOT + WORKING_DIRECTORY, "node_modules").is_dir()
-    assert Path(ROOT + WORKING_DIRECTORY, "package.json").is_file()
-    unmount(ROOT + WORKING_DIRECTORY, MNT_DETACH)
+    assert Path(root_at(STAGE) + WORKING_DIRECTORY, "node_modules").is_dir()
+    assert Path(root_at(STAGE) + WORKING_DIRECTORY, "package.json").is_file()
+    unmount(root_at(STAGE) + WORKING_DIRECTORY, MNT_DETACH)
 
 
 def overlay_options(case: Case, source: Path, disk: Path) -> str:
@@ -208,7 +208,7 @@ def bare_call(case: Case, source: Path, work: Path) -> float:
     """What the kernel takes for the overlay: project and dependencies below, an empty directory on top."""
     with sandbox_directories(work) as disk:
         options = overlay_options(case, source, disk)
-        took = timed(lambda: mount("overlay", ROOT + WORKING_DIRECTORY, "overlay", 0, options))
+        took = timed(lambda: mount("overlay", root_at(STAGE) + WORKING_DIRECTORY, "overlay", 0, options))
         check_and_unmount()
     return took
 
@@ -217,7 +217,7 @@ def bare_command(case: Case, source: Path, work: Path) -> float:
     """The same as people do it."""
     with sandbox_directories(work) as disk:
         options = overlay_options(case, source, disk)
-        argv = ["mount", "-t", "overlay", "overlay", "-o", options, ROOT + WORKING_DIRECTORY]
+        argv = ["mount", "-t", "overlay", "overlay", "-o", options, root_at(STAGE) + WORKING_DIRECTORY]
         took = timed(lambda: subprocess.run(argv, check=True))
         check_and_unmount()
     return took
@@ -235,7 +235,7 @@ def headrace_restore(case: Case, layers: Layers, source: Path, work: Path) -> tu
         assert found is not None
         pins.enter_context(layers.pin(found.key.digest))
         pinned = time.perf_counter()
-        users, groups = ([IdRange(id_, plan.build_user, 1), IdRange(FIRST_ID, 0, 1)] for id_ in plan.owner)
+        users, groups = ([IdRange(id_, plan.build_user, 1), IdRange(FIRST_ID, 0, 1)] for id_ in plan.owner or ())
         names = user_namespace_with(users, groups)
         named = time.perf_counter()
         _working_directory(plan, names)
@@ -252,6 +252,7 @@ def root_plan(lower: tuple[Path, ...], disk: Path) -> RootPlan:
         disk=str(disk),
         tools={},
         ca_bundle=None,
+        stage=STAGE,
         owner=(os.geteuid(), os.getegid()),
         first_id=FIRST_ID,
         root_user=FIRST_ID,

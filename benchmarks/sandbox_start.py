@@ -15,10 +15,8 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,7 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from headrace.eventfile import EventFile
-from headrace.executor._container_plan import Machine, container_instructions
+from headrace.executor._container_plan import Machine, SandboxPlace, container_instructions
 from headrace.executor._mounts import hide_mount, make_root, private_mounts
 from headrace.executor._runtime import hidden_mount
 from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, make_directory
@@ -49,13 +47,14 @@ def serve_bare(machine: Machine, root: Path, layer: Path, requests: Connection) 
     place = directory.command(0)
     place.mkdir()
     spec = SandboxSpec(id=directory.path.name, build_id="bench", layers=(layer,))
-    cgroup = cgroup_of(root, spec.id)
-    given = container_instructions(machine, spec, COMMAND, place, root / "log", FIRST_ID, cgroup).container
+    first_id = FIRST_ID if machine.ground.given is None else min(1, machine.ground.given.length)
+    where = SandboxPlace(first_id, cgroup_of(root, spec.id))
+    given = container_instructions(machine, spec, COMMAND, place, root / "log", where).container
     assert given
     config = json.loads((place / "config.json").read_text())
     config["process"]["args"] = list(SAY_TIME)
     (place / "config.json").write_text(json.dumps(config))
-    private_mounts()
+    private_mounts(machine.ground)
     if hidden := hidden_mount(machine.runtime):
         hide_mount(hidden)
     make_root(given.root)
@@ -131,8 +130,6 @@ def main() -> None:
     parser.add_argument("--runtime", choices=RUNTIMES, action="append")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
-    if os.geteuid():
-        sys.exit("needs root")
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as temporary:
         work = given.keep or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +15,10 @@ from tests.contract.engines import IMAGE, running_engine
 
 from headrace.eventfile import EventFile
 from headrace.executor._base_system import provide_base_system
+from headrace.executor._cgroup import take_delegated
 from headrace.executor._daemon_api import DaemonApi
 from headrace.executor._daemon_plan import OWNER_LABEL
+from headrace.executor._ordinary_user import weaker_controls
 from headrace.executor.base import Executor, Sandbox
 from headrace.executor.docker import DockerExecutor
 from headrace.executor.fake import Act, FakeExecutor, Script
@@ -61,7 +63,13 @@ class Lab:
         if base:
             (data / "base").symlink_to(base)
         runtime = kind if kind in ("runc", "crun") else None
-        self.settings = Settings(data_dir=data, oci_runtime=runtime, docker_host=engine, docker_image=IMAGE)
+        self.settings = Settings(
+            data_dir=data,
+            oci_runtime=runtime,
+            docker_host=engine,
+            docker_image=IMAGE,
+            accept_weaker_sandbox=tuple(self.weaker),
+        )
         self.executor = self.another_executor()
         self._index = -1
 
@@ -78,6 +86,20 @@ class Lab:
         """Where the sandboxes' directories are."""
         kinds = {"process": "processes", **dict.fromkeys(ENGINES, "containers")}
         return self.settings.data_dir / kinds.get(self.kind, "sandboxes")
+
+    @property
+    def rootless(self) -> bool:
+        """The suites run as an ordinary user too: see `test_executor_rootless`."""
+        return os.geteuid() != 0
+
+    @property
+    def weaker(self) -> Mapping[str, str]:
+        """Controls that an ordinary user's sandbox is known to lack here."""
+        return weaker_controls(take_delegated()) if self.rootless else {}
+
+    def has_groups(self, controller: str) -> bool:
+        """Whether a control group keeps limits here."""
+        return not self.rootless or controller in take_delegated().controllers
 
     def another_executor(self) -> Executor:
         if self.kind == "fake":

@@ -59,6 +59,7 @@ PACKAGES = [
 #: Raise it when `_finish` changes.
 _RECIPE = 1
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
+_LINK_USR = 'for d in bin sbin lib lib32 lib64 libx32; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done'
 _UNNEEDED = [
     "boot",
     "etc/apt",
@@ -163,12 +164,14 @@ def _make(root: Path, mirror: str) -> None:
         remove_tree(aside)
 
 
-def extract_argv(into: Path, mirror: str) -> list[str]:
+def extract_argv(into: Path, mirror: str, *, as_root: bool) -> list[str]:
+    # What the hook of the package does takes root. Packages are only extracted here, and for that its links are enough.
+    way = [f"--hook-dir={_MERGED_USR}"] if as_root else ["--mode=chrootless", f"--setup-hook={_LINK_USR}"]
     return [
         "mmdebstrap",
         "--quiet",
         "--variant=extract",
-        f"--hook-dir={_MERGED_USR}",
+        *way,
         f"--include={','.join(PACKAGES)}",
         # The user that apt would become can't look into our data directory.
         '--aptopt=APT::Sandbox::User "root"',
@@ -182,7 +185,13 @@ def _extract(into: Path, mirror: str) -> None:
     install = "apt-get install -y mmdebstrap debian-archive-keyring"
     if shutil.which("mmdebstrap") is None or not _MERGED_USR.is_dir():
         raise ExecutorUnavailable("the sandbox's base system can't be made: mmdebstrap is missing", hint=install)
-    made = subprocess.run(extract_argv(into, mirror), capture_output=True, text=True, check=False, errors="replace")
+    made = subprocess.run(
+        extract_argv(into, mirror, as_root=os.geteuid() == 0),
+        capture_output=True,
+        text=True,
+        check=False,
+        errors="replace",
+    )
     if made.returncode:
         last = "\n".join(made.stderr.strip().splitlines()[-5:])
         raise ExecutorUnavailable(

@@ -1,22 +1,34 @@
 """
 The control group of a sandbox: what it used, whether a limit was hit, who is in it, and its end.
 
-A runtime makes it. A machine may have version 1 (a tree for each controller), version 2 (one tree), or both, so every
+A runtime makes it, or where this user is not root but was given a part of the trees, the supervisor. A machine may have version 1 (a tree for each controller), version 2 (one tree), or both, so every
 question here is put to all of them. Standard library only: the supervisor uses it.
 """
 
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+#: Where the service's own processes go in a tree of version 2 that was given to its user.
+_SERVICE = "headrace-service"
+WANTED = frozenset({"memory", "pids", "cpu"})
+_PERIOD = 100_000
 
 
 class CgroupMount(NamedTuple):
     path: str
     #: Empty for version 2.
     controllers: frozenset[str]
+
+
+class GroupLimits(NamedTuple):
+    memory_bytes: int
+    pids: int
+    cpus: float | None = None
 
 
 class Usage(NamedTuple):
@@ -39,6 +51,71 @@ def cgroup_mounts() -> tuple[CgroupMount, ...]:
     return tuple(found)
 
 
+def delegated_mounts() -> tuple[CgroupMount, ...]:
+    """
+    The parts of the trees that this user may make groups in: below the group that this process is in, where that was given
+    to the user.
+    """
+    own = {}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, group = line.split(":", 2)
+        own[frozenset(controllers.split(",")) - {""}] = group
+    found = []
+    for mount in cgroup_mounts():
+        # Version 2 has no names; version 1 also says options of its mounts.
+        path = next(
+            (own[named] for named in own if named <= mount.controllers and bool(named) == bool(mount.controllers)), None
+        )
+        if path is None:
+            continue
+        place = Path(mount.path + path)
+        if place.name == _SERVICE:
+            place = place.parent
+        if os.access(place, os.W_OK) and os.access(place / "cgroup.procs", os.W_OK):
+            found.append(CgroupMount(str(place), mount.controllers))
+    return tuple(found)
+
+
+class Delegated(NamedTuple):
+    """What a user who is not root was given of the machine's control groups."""
+
+    mounts: tuple[CgroupMount, ...] = ()
+    #: Of `memory`, `pids` and `cpu`.
+    controllers: frozenset[str] = frozenset()
+
+
+def take_delegated() -> Delegated:
+    """What there is, made ready for groups of sandboxes."""
+    mounts = delegated_mounts()
+    return Delegated(mounts, frozenset().union(*(_make_room(mount) for mount in mounts)) & WANTED)
+
+
+def _make_room(mount: CgroupMount) -> frozenset[str]:
+    """
+    The controllers that groups in this delegated part of a tree have. In version 2 a group with processes of its own can't hand
+    controllers on, so those go to a group beside the sandboxes'.
+    """
+    if mount.controllers:
+        return mount.controllers
+    place = Path(mount.path)
+    with suppress(OSError):
+        if wanted := WANTED.intersection((place / "cgroup.controllers").read_text().split()):
+            (place / _SERVICE).mkdir(exist_ok=True)
+            for pid in (place / "cgroup.procs").read_text().split():
+                with suppress(ProcessLookupError):
+                    (place / _SERVICE / "cgroup.procs").write_text(pid)
+            _hand_on(place, wanted)
+        return frozenset((place / "cgroup.subtree_control").read_text().split())
+    return frozenset()
+
+
+def _hand_on(directory: Path, controllers: Iterable[str]) -> None:
+    """Groups below get these controllers, as far as there are any to give. One by one: a missing one would stop the others."""
+    for controller in sorted(controllers):
+        with suppress(OSError):
+            (directory / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
 class Cgroup:
     """A group by its path below each tree. It need not exist (any more)."""
 
@@ -46,27 +123,31 @@ class Cgroup:
         self.path = path
         self._mounts = cgroup_mounts() if mounts is None else mounts
 
-    def make(self, memory_bytes: int, pids: int) -> bool:
+    def make(self, limits: GroupLimits) -> bool:
         """Make the group for processes that no runtime puts into one. False where this user may not."""
         for mount in self._mounts:
             directory = Path(mount.path + self.path)
+            if not Path(mount.path, "cgroup.procs").exists():
+                continue  # something else is mounted over it
             with suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
                 for parent in () if mount.controllers else reversed(directory.parents):
-                    with suppress(OSError):
-                        (parent / "cgroup.subtree_control").write_text("+memory +pids")
-            limits = {"memory.max": memory_bytes, "memory.limit_in_bytes": memory_bytes, "pids.max": pids}
-            for name, value in limits.items():
+                    _hand_on(parent, WANTED)
+            for name, value in _files(limits).items():
                 with suppress(OSError):
                     if (directory / name).exists():
-                        (directory / name).write_text(str(value))
+                        (directory / name).write_text(value)
         return any(Path(directory, "cgroup.procs").exists() for directory in self._directories())
 
     def join(self) -> None:
         """Put the calling process in."""
         for directory in self._directories():
             with suppress(OSError):
-                Path(directory, "cgroup.procs").write_text("0")
+                descriptor = os.open(f"{directory}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(descriptor, b"0")
+                finally:
+                    os.close(descriptor)
 
     def processes(self) -> set[int]:
         """Everything in the group and in groups below it, by process id."""
@@ -112,6 +193,10 @@ class Cgroup:
         """Whether the kernel killed something in the group for memory. Cheap, to be asked often."""
         return self._counters("memory", "memory.events", "memory.oom_control").get("oom_kill", 0) > 0
 
+    def memory_limit(self) -> int | None:
+        """The limit as the kernel keeps it; None where it keeps none."""
+        return self._number("memory", "memory.max", "memory.limit_in_bytes")
+
     def memory(self) -> int | None:
         """Bytes in use now, without pages of files that the kernel can drop. None where nobody counts."""
         used = self._number("memory", "memory.current", "memory.usage_in_bytes")
@@ -154,3 +239,20 @@ class Cgroup:
         for directory in self._directories():
             with suppress(OSError):
                 Path(directory, "cgroup.kill").write_text("1")
+
+
+def _files(limits: GroupLimits) -> dict[str, str]:
+    """What says these limits, in both versions. Whichever file is there is the one that counts."""
+    memory = str(limits.memory_bytes)
+    said = {
+        "memory.max": memory,
+        "memory.swap.max": "0",
+        "memory.limit_in_bytes": memory,
+        # Memory and swap together: equal numbers mean that there is none. Not before the limit of memory.
+        "memory.memsw.limit_in_bytes": memory,
+        "pids.max": str(limits.pids),
+    }
+    if limits.cpus is not None:
+        quota = max(1000, int(limits.cpus * _PERIOD))
+        said |= {"cpu.max": f"{quota} {_PERIOD}", "cpu.cfs_period_us": str(_PERIOD), "cpu.cfs_quota_us": str(quota)}
+    return said

@@ -3,20 +3,25 @@
 import json
 import os
 import resource
-import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from headrace.disk import remove_tree
 from headrace.errors import ExecutorUnavailable
 from headrace.executor import _spec
 from headrace.executor._block_device import BlockDevice, block_device_of
-from headrace.executor._cgroup import cgroup_mounts
+from headrace.executor._cgroup import Delegated, cgroup_mounts
 from headrace.executor._instructions import ContainerPlan, EgressPlan, Instructions
-from headrace.executor._mounts import NETWORK, ROOT, RootPlan
+from headrace.executor._keeper import GroupPart, OwnLimits
+from headrace.executor._mounts import RootPlan, network_at, root_at
+from headrace.executor._namespace import GivenIds, Ground
 from headrace.executor._origin import origin_of, soft_seconds
 from headrace.executor._runtime import Runtime
-from headrace.model.limits import NetworkPhase
+from headrace.linux import IdRange
+from headrace.model.limits import Limits, NetworkPhase
 from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
 
@@ -35,25 +40,47 @@ class Machine(NamedTuple):
     registry: str
     #: Descriptors that a process may have at most.
     descriptors: int
+    #: Processes that a user may have at most.
+    processes: int
     #: Processors that can be given to sandboxes; empty where they can't be chosen.
     processors: tuple[int, ...]
     #: See `_spec.Place`.
     disk: tuple[BlockDevice, int] | None
+    ground: Ground
+    #: What a user who is not root has of control groups.
+    delegated: Delegated
 
 
-def read_machine(base: Path, runtime: Runtime, settings: Settings) -> Machine:
+class SandboxPlace(NamedTuple):
+    """What was decided for one sandbox when it was made."""
+
+    #: The first of its ids where its supervisor is.
+    first_id: int
+    cgroup: str
+    groups: Sequence[GroupPart] = ()
+
+
+def read_machine(
+    base: Path, runtime: Runtime, settings: Settings, ground: Ground, delegated: Delegated | None = None
+) -> Machine:
     bundle = next(
         (str(Path(path).resolve()) for path in (settings.ca_file, *_CA_BUNDLES) if path and Path(path).is_file()), None
     )
-    pickable = any("cpuset" in mount.controllers for mount in cgroup_mounts()) or _offers("cpuset")
+    # Who can't have a group for them keeps to them by other means.
+    pickable = (
+        ground.given is not None or any("cpuset" in mount.controllers for mount in cgroup_mounts()) or _offers("cpuset")
+    )
     return Machine(
         base=base,
         runtime=runtime,
         ca_bundle=bundle,
         registry=urlsplit(settings.npm_registry).netloc.rpartition("@")[2],
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        processes=_most_processes(),
         processors=tuple(sorted(os.sched_getaffinity(0))) if pickable else (),
-        disk=_limited_disk(settings),
+        disk=_limited_disk(settings) if ground.given is None else None,
+        ground=ground,
+        delegated=delegated or Delegated(),
     )
 
 
@@ -63,25 +90,29 @@ def container_instructions(
     command: SandboxCommand,
     place: Path,
     log: Path,
-    first_id: int,
-    cgroup: str,
+    where: SandboxPlace,
 ) -> Instructions:
     """Also writes `config.json` to `place`, the command's directory. Raises ExecutorUnavailable for what can't be."""
-    directory = place.parents[1]
+    directory, limits = place.parents[1], command.limits
     egress = egress_of(machine, command, place)
-    where = _spec.Place(
-        first_id=first_id,
-        root=ROOT,
-        cgroup=cgroup,
-        network=NETWORK if egress else None,
-        descriptors=machine.descriptors,
-        processors=processors_of(machine, command.limits.cpus, first_id),
-        disk=machine.disk,
+    own = _own_limits(machine, limits, where) if machine.ground.given is not None else None
+    config = _spec.container(
+        command,
+        _spec.Place(
+            ids=_ids(machine.ground.given, where.first_id),
+            root=root_at(machine.ground.stage),
+            cgroup=None if own else where.cgroup,
+            network=network_at(machine.ground.stage) if egress else None,
+            descriptors=machine.descriptors,
+            processors=processors_of(machine, limits.cpus, where.first_id),
+            processes=own.pids if own and "pids" not in machine.delegated.controllers else None,
+            disk=machine.disk,
+        ),
     )
-    (place / "config.json").write_text(json.dumps(_spec.container(command, where)))
-    limits, disk = command.limits, directory / "disk"
+    (place / "config.json").write_text(json.dumps(config))
+    disk = directory / "disk"
     # Left by the overlay of an earlier command; `volatile` refuses a used one.
-    shutil.rmtree(disk / "work", ignore_errors=True)
+    remove_tree(disk / "work")
     (disk / "work").mkdir()
     return Instructions(
         origin=origin_of(spec, command),
@@ -98,10 +129,29 @@ def container_instructions(
             container=f"{spec.id}.{command.index}",
             state=str(directory / "state"),
             bundle=str(place),
-            cgroup=cgroup,
-            root=root_plan(machine, spec, disk, first_id, limits.memory_bytes),
+            cgroup=where.cgroup,
+            root=root_plan(machine, spec, disk, where.first_id, limits.memory_bytes),
+            own=own,
         ),
         egress=egress,
+    )
+
+
+def _ids(given: GivenIds | None, first_id: int) -> tuple[IdRange, ...]:
+    if given is None:
+        return (IdRange(0, first_id, _spec.IDS),)
+    # The build user is the service's own: see docs/rootless.md. Root of the sandbox owns what the runtime makes.
+    build_user = IdRange(_spec.BUILD_USER, 0, 1)
+    return (IdRange(0, first_id, 1), build_user) if given.length else (build_user,)
+
+
+def _own_limits(machine: Machine, limits: Limits, where: SandboxPlace) -> OwnLimits:
+    return OwnLimits(
+        memory_bytes=limits.memory_bytes,
+        pids=min(limits.pids, machine.processes),
+        cpus=limits.cpus,
+        processors=processors_of(machine, limits.cpus, where.first_id),
+        groups=where.groups,
     )
 
 
@@ -121,16 +171,18 @@ def root_plan(machine: Machine, spec: SandboxSpec, disk: Path, first_id: int, me
     tmp_bytes = memory_bytes // _TMP_SHARE
     if missing := next((layer for layer in spec.layers if not layer.is_dir()), None):
         raise ExecutorUnavailable(f"a layer of the sandbox {spec.id} is not there: {missing}")
+    as_root = machine.ground.given is None
     return RootPlan(
         base=str(machine.base),
         layers=[str(layer) for layer in spec.layers],
         disk=str(disk),
         tools={_spec.mount_point(mount): str(mount.source) for mount in spec.mounts},
         ca_bundle=machine.ca_bundle,
-        owner=(os.geteuid(), os.getegid()),
+        stage=machine.ground.stage,
+        owner=(os.geteuid(), os.getegid()) if as_root else None,
         first_id=first_id,
         root_user=first_id,
-        build_user=first_id + _spec.BUILD_USER,
+        build_user=first_id + _spec.BUILD_USER if as_root else 0,
         working_directory=WORKING_DIRECTORY,
         home=_spec.HOME,
         tmp_bytes=tmp_bytes,
@@ -164,7 +216,7 @@ def processors_of(machine: Machine, cpus: float, first_id: int) -> tuple[int, ..
     wanted = max(1, -int(-cpus // 1))
     if wanted >= len(machine.processors):
         return ()
-    start = first_id // _spec.IDS % len(machine.processors)
+    start = (first_id // _spec.IDS if machine.ground.given is None else first_id) % len(machine.processors)
     doubled = machine.processors * 2
     return tuple(sorted(doubled[start : start + wanted]))
 
@@ -175,3 +227,8 @@ def _offers(controller: str) -> bool:
         return controller in Path("/sys/fs/cgroup/cgroup.controllers").read_text().split()
     except OSError:
         return False
+
+
+def _most_processes() -> int:
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    return sys.maxsize if most == resource.RLIM_INFINITY else most

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from headrace.executor._daemon_api import DaemonApi, DaemonError
 from headrace.executor._engine import Leader, Pipe, await_end
 from headrace.executor._furnish import furnish
 from headrace.executor._instructions import Instructions, tell_group
+from headrace.executor._keeper import LOOK_SECONDS
 from headrace.executor._mounts import make_root
 from headrace.executor._proxy import listen_in, start_proxy
 from headrace.executor._runtime import ContainerFailed
@@ -94,12 +96,12 @@ class DaemonEngine:
             start_proxy(listen_in(network), self._given)
             os.close(network)
 
-    def processes(self) -> set[int]:
-        return self._cgroup.processes() if self._cgroup else set()
+    def processes(self) -> Iterable[str]:
+        return [f"/proc/{pid}" for pid in self._pids()]
 
     def others(self) -> int:
         # The first process does not count, and what ends right now may.
-        return max(0, len(self.processes()) - 1)
+        return max(0, len(self._pids()) - 1)
 
     def kill(self, leader: Leader) -> None:
         # The engine removes the control group when the first process has ended: what it knows is asked before.
@@ -118,6 +120,9 @@ class DaemonEngine:
         self._look()
         return self._used.out_of_memory
 
+    def wait(self) -> float:
+        return LOOK_SECONDS
+
     def clean(self) -> None:
         if self._cgroup:
             self._cgroup.kill()
@@ -127,9 +132,12 @@ class DaemonEngine:
                 self._used = self._used._replace(out_of_memory=True)
             self._daemon.remove(self._plan.container)
 
+    def _pids(self) -> set[int]:
+        return self._cgroup.processes() if self._cgroup else set()
+
     def _kill_others(self, first: int) -> None:
         end = time.monotonic() + _OTHERS_SECONDS
-        while (pids := self.processes() - {first}) and time.monotonic() < end:
+        while (pids := self._pids() - {first}) and time.monotonic() < end:
             for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -30,10 +30,10 @@ class DiskWatch:
 
     Counting 100,000 files takes 0.3 s, so it is done now and then, and when the file system has lost so much space since the last
     time that the limit may have been met. Asking for that takes microseconds, and is done the more often the less is left. What one
-    file may grow to is limited by the kernel. `processes` are those of the sandbox: they may hold files that have no name any more.
+    file may grow to is limited by the kernel. `processes` are those of the sandbox, as directories of /proc: they may hold files that have no name any more.
     """
 
-    def __init__(self, directories: Sequence[str], limit: Used, processes: Callable[[], Iterable[int]] = tuple) -> None:
+    def __init__(self, directories: Sequence[str], limit: Used, processes: Callable[[], Iterable[str]] = tuple) -> None:
         self._directories = directories
         self._limit = limit
         self._processes = processes
@@ -114,12 +114,12 @@ def used(directory: str) -> Used:
     return Used(size, files)
 
 
-def nameless(processes: Iterable[int], directories: Sequence[str]) -> Used:
+def nameless(processes: Iterable[str], directories: Sequence[str]) -> Used:
     """Files that processes hold open, and that no directory has a name for: on the disk, but nowhere to be found."""
     found: dict[tuple[int, int], int] = {}
     in_memory: dict[int, bool] = {}
     for process in processes:
-        with suppress(OSError), os.scandir(f"/proc/{process}/fd") as entries:
+        with suppress(OSError), os.scandir(f"{process}/fd") as entries:
             for entry in entries:
                 with suppress(OSError):
                     about = entry.stat()

@@ -11,13 +11,15 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, NoReturn, Protocol
 
 from headrace import linux
-from headrace.executor._cgroup import Cgroup, Usage
+from headrace.executor._cgroup import Cgroup, GroupLimits, Usage
 from headrace.executor._instructions import ContainerPlan, ProcessPlan
+from headrace.executor._keeper import LOOK_SECONDS, keeper_of
 from headrace.executor._mounts import make_root
 from headrace.executor._output import output_pipe
 from headrace.executor._runtime import ContainerFailed, container_pid, run_argv, spawn
@@ -50,8 +52,8 @@ class Engine(Protocol):
         """Raises ContainerFailed."""
         ...
 
-    def processes(self) -> set[int]:
-        """Everything that runs."""
+    def processes(self) -> Iterable[str]:
+        """Everything that runs, as directories of /proc."""
         ...
 
     def others(self) -> int:
@@ -66,16 +68,23 @@ class Engine(Protocol):
 
     def out_of_memory(self) -> bool: ...
 
+    def wait(self) -> float:
+        """Seconds until that should be asked again."""
+        ...
+
     def clean(self) -> None: ...
 
 
 class ContainerEngine:
-    """Mounts are private to this process already (`private_mounts`)."""
+    """
+    Mounts are private to this process already (`private_mounts`). `namespace` is for the ids of the root's mounts, where they
+    need some.
+    """
 
-    def __init__(self, plan: ContainerPlan, namespace: linux.NewUserNamespace) -> None:
+    def __init__(self, plan: ContainerPlan, namespace: linux.NewUserNamespace | None) -> None:
         self._plan = plan
         self._namespace = namespace
-        self._cgroup = Cgroup(plan.cgroup)
+        self._keeper = keeper_of(plan.cgroup, plan.own)
 
     def pipes(self) -> tuple[Pipe, Pipe]:
         return output_pipe(), output_pipe()
@@ -86,41 +95,49 @@ class ContainerEngine:
             make_root(plan.root, self._namespace)
         except OSError as exc:
             raise ContainerFailed(f"the root file system could not be put together: {exc}") from exc
+        self._keeper.make()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        argv = run_argv(plan.runtime, plan.state, plan.bundle, plan.container)
-        pid = spawn(argv, stdout, stderr, theirs.fileno())
+        argv = run_argv(plan.runtime, plan.state, plan.bundle, plan.container, groups=plan.own is None)
+        pid = spawn(argv, stdout, stderr, theirs.fileno(), self._keeper.enter)
         theirs.close()
         if code := _wait_for(pid, _START_SECONDS):
             raise ContainerFailed(_runtime_message(plan) or f"{plan.runtime.kind} ended with {code}")
         init = container_pid(plan.bundle)
         # A command may run for days: nothing stays beside it that was only needed to start it.
-        self._namespace.close()
+        if self._namespace:
+            self._namespace.close()
         _reap(init)
-        return Leader(init, os.pidfd_open(init), ours.detach())
+        leader = Leader(init, os.pidfd_open(init), ours.detach())
+        self._keeper.begin(init)
+        return leader
 
-    def processes(self) -> set[int]:
-        return self._cgroup.processes()
+    def processes(self) -> Iterable[str]:
+        return self._keeper.processes()
 
     def others(self) -> int:
         # The first process does not count, and what ends right now may.
-        return max(0, len(self._cgroup.processes()) - 1)
+        return max(0, self._keeper.count() - 1)
 
     def kill(self, leader: Leader) -> None:
+        self._keeper.look()
         # The end of the first process of a PID namespace is the end of all: the kernel kills the others and waits for them.
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(leader.descriptor, signal.SIGKILL)
         await_end(leader.descriptor, _KILL_SECONDS)
-        self._cgroup.kill()
+        self._keeper.kill()
 
     def usage(self) -> Usage:
-        return self._cgroup.usage()
+        return self._keeper.usage()
 
     def out_of_memory(self) -> bool:
-        return self._cgroup.out_of_memory()
+        return self._keeper.out_of_memory()
+
+    def wait(self) -> float:
+        return self._keeper.wait()
 
     def clean(self) -> None:
-        self._cgroup.kill()
-        self._cgroup.remove()
+        self._keeper.kill()
+        self._keeper.remove()
 
 
 class ProcessEngine:
@@ -137,14 +154,14 @@ class ProcessEngine:
         return output_pipe(), output_pipe()
 
     def start(self, stdout: int, stderr: int) -> Leader:
-        self._cgroup.make(self._plan.memory_bytes, self._plan.pids)
+        self._cgroup.make(GroupLimits(self._plan.memory_bytes, self._plan.pids))
         pid = os.fork()
         if pid == 0:
             self._become_command(stdout, stderr)
         return Leader(pid, os.pidfd_open(pid), None)
 
-    def processes(self) -> set[int]:
-        return self._all()
+    def processes(self) -> Iterable[str]:
+        return [f"/proc/{pid}" for pid in self._all()]
 
     def others(self) -> int:
         return len(self._all())
@@ -168,6 +185,9 @@ class ProcessEngine:
 
     def out_of_memory(self) -> bool:
         return self._cgroup.out_of_memory()
+
+    def wait(self) -> float:
+        return LOOK_SECONDS
 
     def clean(self) -> None:
         self._cgroup.kill()

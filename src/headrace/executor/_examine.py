@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from headrace import linux
 from headrace.errors import HeadraceError
-from headrace.executor._cgroup import cgroup_mounts
+from headrace.executor._cgroup import cgroup_mounts, take_delegated
 from headrace.executor._host import host_findings
+from headrace.executor._ordinary_user import user_findings
 from headrace.executor._proof import control_findings
 from headrace.executor.base import Executor
 from headrace.model.plan import StepId
@@ -20,12 +21,17 @@ from headrace.settings import Settings
 if TYPE_CHECKING:
     from headrace.executor.oci import OciExecutor
 
-#: Overlays over idmapped layers: what lets layers move between sandboxes.
-_KERNEL = (5, 19)
+#: For root, and for ordinary users: what sandboxes need of the kernel.
+_KERNELS = (
+    ((5, 19), "layers need idmapped mounts below overlayfs"),
+    ((5, 11), "layers need overlayfs in user namespaces"),
+)
 
 
 async def examine(executor: "OciExecutor", settings: Settings) -> Sequence[Finding]:
-    findings = [*_user_and_kernel(), *_cgroups(), *host_findings()]
+    given = executor.ground.given
+    of_user = [] if given is None else user_findings(given, take_delegated())
+    findings = [*_kernel(), *_cgroups(), *of_user, *host_findings()]
     try:
         machine = await executor.unproven()
         if settings.oci_runtime is None:
@@ -37,15 +43,14 @@ async def examine(executor: "OciExecutor", settings: Settings) -> Sequence[Findi
         return [*findings, Finding(subject="sandbox", status="missing", detail=exc.message, fix=fix)]
 
 
-def _user_and_kernel() -> Iterator[Finding]:
-    if os.geteuid():
-        fix = "run Headrace with sudo, or set HEADRACE_EXECUTOR=process for code that you trust"
-        yield Finding(subject="user", status="missing", detail="not root: nothing may be mounted or limited", fix=fix)
+def _kernel() -> Iterator[Finding]:
     version = linux.kernel_version()
     text = f"{version[0]}.{version[1]}"
-    if version < _KERNEL:
-        detail = f"{text}: layers need idmapped mounts below overlayfs, which came with 5.19"
-        yield Finding(subject="kernel", status="missing", detail=detail, fix="install a kernel of 5.19 or later")
+    least, why = _KERNELS[os.geteuid() != 0]
+    if version < least:
+        wanted = ".".join(map(str, least))
+        fix = f"install a kernel of {wanted} or later"
+        yield Finding(subject="kernel", status="missing", detail=f"{text}: {why}, which came with {wanted}", fix=fix)
     else:
         yield Finding(subject="kernel", status="ok", detail=text)
     most = Path("/proc/sys/user/max_user_namespaces")

@@ -11,33 +11,43 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import headrace
 from headrace.egress.ledger import read_ledger
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._instructions import LEDGER, ask_to_kill
+from headrace.executor._namespace import Ground
 from headrace.model.sandbox import CommandResult, HostUse, KillReason
 
 _SOURCE = str(Path(headrace.__file__).parent.parent)
 
 
 class Spawner:
-    """Starts supervisors through a small process that forks them: see `_spawner`. `containers` says for which engine."""
+    """
+    Starts supervisors through a small process that forks them: see `_spawner`. With `ground` for containers, without it for
+    commands that run where we do.
+    """
 
-    def __init__(self, *, containers: bool) -> None:
-        self._containers = containers
+    def __init__(self, ground: Ground | None = None) -> None:
+        self._ground = ground
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, directory: Path) -> int | None:
         """A descriptor of a new supervisor's process; None when it has ended already."""
+        return self.ask({"supervise": os.fsdecode(directory)})
+
+    def ask(self, request: Mapping[str, Any], *descriptors: int) -> int | None:
+        """The descriptor that answers `request`. Raises ExecutorUnavailable."""
         with self._lock:
             for attempt in (1, 2):
                 try:
-                    return self._request(directory)
+                    return self._request(json.dumps(request).encode(), descriptors)
                 except OSError as exc:
                     # It was killed. What it forked lives on; the next one is as good.
                     self._stop()
@@ -58,20 +68,24 @@ class Spawner:
     def __del__(self) -> None:
         self._stop()
 
-    def _request(self, directory: Path) -> int | None:
+    def _request(self, message: bytes, descriptors: Sequence[int]) -> int | None:
         connection = self._socket or self._begin()
-        connection.send(os.fsencode(directory))
-        answer, descriptors, _, _ = socket.recv_fds(connection, 16, 1, socket.MSG_CMSG_CLOEXEC)
+        socket.send_fds(connection, [message], descriptors)
+        answer, made, _, _ = socket.recv_fds(connection, 4096, 1, socket.MSG_CMSG_CLOEXEC)
         if not answer:
             raise ConnectionResetError("the spawner ended")
-        return descriptors[0] if descriptors else None
+        if answer.startswith(b"-"):
+            raise ExecutorUnavailable(
+                f"a helper failed: {answer[1:].decode(errors='replace')}", hint="try: headrace doctor"
+            )
+        return made[0] if made else None
 
     def _begin(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         script = str(Path(__file__).with_name("_spawner.py"))
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", script, _SOURCE, *(["--containers"] if self._containers else [])],
+                [sys.executable, "-I", "-S", script, _SOURCE, *([json.dumps(self._ground)] if self._ground else [])],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,

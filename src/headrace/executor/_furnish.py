@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from headrace import linux
-from headrace.executor._mounts import ROOT
+from headrace.executor._mounts import STAGE, root_at
 
+_ROOT = root_at(STAGE)
 #: What the engine mounts and a sandbox keeps, with what is below.
 _KEPT = ("/proc", "/dev")
 #: Of these, what it doesn't.
@@ -33,9 +34,11 @@ def furnish(process: int, *, files: Mapping[str, str], masked: Sequence[str], sh
     descriptor `process` of /proc, and `files`, by their place in the container. `shared` is how /dev/shm is mounted. Raises
     OSError.
     """
-    points = [point for point in mount_points(Path("/proc/self/mountinfo").read_text()) if point.startswith(f"{ROOT}/")]
+    points = [
+        point for point in mount_points(Path("/proc/self/mountinfo").read_text()) if point.startswith(f"{_ROOT}/")
+    ]
     tops = [point for point in points if not any(point.startswith(f"{other}/") for other in points)]
-    mounts = {point.removeprefix(ROOT): linux.clone_mount(point, recursive=True) for point in tops}
+    mounts = {point.removeprefix(_ROOT): linux.clone_mount(point, recursive=True) for point in tops}
     for place, source in files.items():
         mounts[place] = linux.clone_mount(source)
         linux.change_mount(mounts[place], set_flags=_PLAIN | linux.MOUNT_ATTR_RDONLY)

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from headrace.executor._keeper import OwnLimits
 from headrace.executor._mounts import RootPlan
 from headrace.executor._runtime import Runtime
 from headrace.loglines import Origin
@@ -36,6 +37,8 @@ class ContainerPlan:
     bundle: str
     cgroup: str
     root: RootPlan
+    #: What the supervisor must see to, because the runtime has no right to; None when the runtime has.
+    own: OwnLimits | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +122,8 @@ def read_instructions(directory: Path) -> Instructions:
     if container := given["container"]:
         container["runtime"] = Runtime(*container["runtime"])
         container["root"] = _root_plan(container["root"])
+        if own := container["own"]:
+            container["own"] = OwnLimits(*own)
         given["container"] = ContainerPlan(**container)
     if process := given["process"]:
         given["process"] = ProcessPlan(**process)
@@ -130,7 +135,8 @@ def read_instructions(directory: Path) -> Instructions:
 
 
 def _root_plan(given: dict[str, Any]) -> RootPlan:
-    return RootPlan(**{**given, "owner": tuple(given["owner"])})
+    owner = given["owner"]
+    return RootPlan(**{**given, "owner": owner and tuple(owner)})
 
 
 def tell_group(directory: Path, path: str) -> None:

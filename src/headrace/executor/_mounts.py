@@ -8,15 +8,15 @@ processes in the namespace. Standard library only: the supervisor uses it.
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from headrace import linux
+from headrace.executor._namespace import Ground, enter_own_namespace
 
-#: Where the root is put together. Build users must reach it, and they can't look into a data directory of mode 0700.
+#: Where root puts roots together. Build users must reach it, and they can't look into a data directory of mode 0700.
 STAGE = "/run/headrace-sandbox"
-ROOT = f"{STAGE}/root"
-NETWORK = f"{STAGE}/network"
 
 _PLAIN = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 _READ_ONLY = _PLAIN | linux.MOUNT_ATTR_RDONLY
@@ -35,11 +35,13 @@ class RootPlan:
     tools: dict[str, str]
     #: The machine's CA bundle.
     ca_bundle: str | None
-    #: User and group that own files on the disk: the service's.
-    owner: tuple[int, int]
+    #: Where it is put together; see `root_at`.
+    stage: str
+    #: User and group that own files on the disk: the service's. None when they are the build user's ids already.
+    owner: tuple[int, int] | None
     #: An id of this machine that nobody else has: on the disk it owns what an overlay makes for itself.
     first_id: int
-    #: The ids on this machine of root and of the build user of the sandbox.
+    #: The ids of root and of the build user of the sandbox where its supervisor is.
     root_user: int
     build_user: int
     working_directory: str
@@ -51,77 +53,104 @@ class RootPlan:
 _UNUSED = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
 
-def private_mounts() -> None:
+def root_at(stage: str) -> str:
+    return f"{stage}/root"
+
+
+def network_at(stage: str) -> str:
+    """A file that stands for a network namespace which was made beforehand."""
+    return f"{stage}/network"
+
+
+def private_mounts(ground: Ground) -> None:
     """Leave the mounts that others see. What is unmounted outside is still unmounted here."""
-    linux.unshare(linux.CLONE_NEWNS)
+    if ground.given is None:
+        linux.unshare(linux.CLONE_NEWNS)
+    else:
+        enter_own_namespace(ground.given)
     linux.mount("none", "/", "none", linux.MS_REC | linux.MS_SLAVE)
-    linux.mount("headrace", STAGE, "tmpfs", _UNUSED, "mode=711,size=1m")
+    linux.mount("headrace", ground.stage, "tmpfs", _UNUSED, "mode=711,size=1m")
 
 
 def hide_mount(path: str) -> None:
     """Put an empty place where a mount is. Needs `private_mounts` before."""
-    linux.unmount(path)
+    with suppress(OSError):  # only root may take away what was mounted outside
+        linux.unmount(path)
     # crun writes below the place even when nothing is mounted there, and would leave it to everybody.
     linux.mount("headrace", path, "tmpfs", _UNUSED, "mode=700,size=1m")
 
 
 def make_root(plan: RootPlan, namespace: linux.NewUserNamespace | None = None) -> None:
-    """Put the root together at `ROOT`. Needs `private_mounts` before. `namespace` is used up."""
-    # The build user's files are the service's on the disk. An overlay makes files of its own as root: those get the ids of the
-    # sandbox's root.
-    users, groups = (
-        [linux.IdRange(owner, plan.build_user, 1), linux.IdRange(plan.first_id, 0, 1)] for owner in plan.owner
-    )
-    names = namespace.with_ids(users, groups) if namespace else linux.user_namespace_with(users, groups)
+    """Put the root together. Needs `private_mounts` before. `namespace` is used up."""
+    names = _names(plan, namespace)
+    root = root_at(plan.stage)
     try:
         # Tools refuse to work below directories of strangers, and ids without a name in the sandbox are strangers: the base
         # system is the build user's, who can't write to it, and /tmp is root's.
-        _attach(plan.base, ROOT, _READ_ONLY, names)
+        Path(root).mkdir(mode=0o755)
+        _attach(plan.base, root, _READ_ONLY, names)
         _working_directory(plan, names)
-        _attach(f"{STAGE}/disk/home", ROOT + plan.home, _PLAIN)
+        _attach(f"{plan.stage}/disk/home", root + plan.home, _PLAIN)
     finally:
-        os.close(names)
-    _tools(plan.tools)
+        if names is not None:
+            os.close(names)
+    _tools(plan)
     memory = linux.MS_NOSUID | linux.MS_NODEV
     ids = f"uid={plan.root_user},gid={plan.root_user}"
     linux.mount(
-        "tmp", f"{ROOT}/tmp", "tmpfs", memory, f"mode=1777,size={plan.tmp_bytes},nr_inodes={plan.tmp_files},{ids}"
+        "tmp", f"{root}/tmp", "tmpfs", memory, f"mode=1777,size={plan.tmp_bytes},nr_inodes={plan.tmp_files},{ids}"
     )
     if plan.ca_bundle:
-        _attach(plan.ca_bundle, f"{ROOT}/etc/ssl/certs/ca-certificates.crt", _READ_ONLY)
+        _attach(plan.ca_bundle, f"{root}/etc/ssl/certs/ca-certificates.crt", _READ_ONLY)
 
 
-def _working_directory(plan: RootPlan, names: int) -> None:
+def _names(plan: RootPlan, namespace: linux.NewUserNamespace | None) -> int | None:
+    """What turns the owner on the disk into the build user."""
+    if plan.owner is None:
+        return None
+    # An overlay makes files of its own as root: those get the ids of the sandbox's root.
+    users, groups = (
+        [linux.IdRange(owner, plan.build_user, 1), linux.IdRange(plan.first_id, 0, 1)] for owner in plan.owner
+    )
+    return namespace.with_ids(users, groups) if namespace else linux.user_namespace_with(users, groups)
+
+
+def _working_directory(plan: RootPlan, names: int | None) -> None:
     """
     Layers below, what is written on top. The mounts turn the owner on the disk into the build user, so that a layer that
     one sandbox wrote is a layer of the next one, which has other ids.
     """
-    _attach(plan.disk, f"{STAGE}/disk", _PLAIN, names)
+    stage = plan.stage
+    Path(f"{stage}/disk").mkdir(mode=0o755)
+    _attach(plan.disk, f"{stage}/disk", _PLAIN, names)
     lower = []
     for number, layer in enumerate(plan.layers or [f"{plan.disk}/empty"]):
-        lower.append(f"{STAGE}/{number}")
+        lower.append(f"{stage}/{number}")
+        Path(lower[-1]).mkdir(mode=0o755)
         _attach(layer, lower[-1], _READ_ONLY, names)
     # volatile: a sandbox that loses power is thrown away, so an fsync in it would only cost time.
-    options = f"lowerdir={':'.join(lower)},upperdir={STAGE}/disk/upper,workdir={STAGE}/disk/work,volatile"
-    linux.mount("app", ROOT + plan.working_directory, "overlay", linux.MS_NOSUID | linux.MS_NODEV, options)
+    options = f"lowerdir={':'.join(lower)},upperdir={stage}/disk/upper,workdir={stage}/disk/work,volatile"
+    if plan.owner is None:
+        # An overlay keeps notes on the disk, by default under names that only the machine's root may use.
+        options += ",userxattr"
+    target = root_at(stage) + plan.working_directory
+    linux.mount("app", target, "overlay", linux.MS_NOSUID | linux.MS_NODEV, options)
 
 
-def _tools(tools: dict[str, str]) -> None:
-    if not tools:
+def _tools(plan: RootPlan) -> None:
+    if not plan.tools:
         return
-    Path(f"{STAGE}/tools").mkdir(mode=0o755)
-    for name, source in tools.items():
-        _attach(source, f"{STAGE}/tools/{name}", _READ_ONLY)
-    mount = linux.clone_mount(f"{STAGE}/tools", recursive=True)
-    _put(mount, f"{ROOT}/opt/headrace", _READ_ONLY, None)
+    place = f"{plan.stage}/tools"
+    Path(place).mkdir(mode=0o755)
+    for name, source in plan.tools.items():
+        Path(place, name).mkdir(mode=0o755)
+        _attach(source, f"{place}/{name}", _READ_ONLY)
+    _put(linux.clone_mount(place, recursive=True), f"{root_at(plan.stage)}/opt/headrace", _READ_ONLY, None)
 
 
 def _attach(source: str, target: str, flags: int, names: int | None = None) -> None:
-    """Mount `source`, a file or a directory, at `target`, which is made when it lies on the stage."""
-    mount = linux.clone_mount(source)
-    if not target.startswith(f"{ROOT}/"):
-        Path(target).mkdir(mode=0o755)
-    _put(mount, target, flags, names)
+    """Mount `source`, a file or a directory, at `target`."""
+    _put(linux.clone_mount(source), target, flags, names)
 
 
 def _put(mount: int, target: str, flags: int, names: int | None) -> None:

@@ -81,10 +81,10 @@ def refuse_weak(held: Iterable[Held], accepted: Iterable[str], executor: str) ->
     accepted = accepted_controls(accepted)
     if lacking := missing(held, accepted):
         named = "; ".join(f"{entry.control} {BY_NUMBER[entry.control].name}: {entry.seen[:200]}" for entry in lacking)
-        everything = ",".join(sorted({*accepted, *(entry.control for entry in lacking)}, key=_order))
+        everything = _acceptance({*accepted, *(entry.control for entry in lacking)})
         raise ExecutorUnavailable(
             f"the executor {executor} lacks what a sandbox must have on this machine: {named}",
-            hint=f"`headrace doctor` says what was tried; to accept a weaker sandbox: {SETTING}={everything}",
+            hint=f"`headrace doctor` says what was tried; to accept a weaker sandbox: {everything}",
             code="executor.controls_missing",
         )
     if weak := [entry.control for entry in missing(held, frozenset())]:
@@ -98,11 +98,13 @@ def missing(held: Iterable[Held], accepted: Iterable[str]) -> list[Held]:
 
 def control_findings(held: Iterable[Held], settings: Settings) -> list[Finding]:
     """What `headrace doctor` says of each control."""
+    held = list(held)
     accepted = accepted_controls(settings.accept_weaker_sandbox)
-    return [_finding(entry, accepted) for entry in held]
+    everything = _acceptance({*accepted, *(entry.control for entry in missing(held, accepted))})
+    return [_finding(entry, accepted, everything) for entry in held]
 
 
-def _finding(entry: Held, accepted: frozenset[str]) -> Finding:
+def _finding(entry: Held, accepted: frozenset[str], everything: str) -> Finding:
     control = BY_NUMBER[entry.control]
     about = {"subject": f"{control.number} {control.name}", "control": control.number, "chapter": control.chapter}
     if entry.holds:
@@ -110,8 +112,12 @@ def _finding(entry: Held, accepted: frozenset[str]) -> Finding:
     if control.number in accepted:
         detail, fix = f"does not hold, and is accepted: {entry.seen}", f"take {control.number} out of {SETTING}"
         return Finding(status="warning", detail=detail, fix=fix, **about)
-    fix = f"use another runtime or kernel; to accept it: {SETTING}={','.join(sorted({*accepted, control.number}, key=_order))}"
+    fix = f"use another runtime, kernel or user; to accept all that is missing here: {everything}"
     return Finding(status="missing", detail=f"does not hold ({control.must}): {entry.seen}", fix=fix, **about)
+
+
+def _acceptance(controls: Iterable[str]) -> str:
+    return f"{SETTING}={','.join(sorted(controls, key=_order))}"
 
 
 def accepted_controls(named: Iterable[str]) -> frozenset[str]:

@@ -5,20 +5,17 @@ By descriptors, opened once. They name the first process itself and not its numb
 """
 
 import os
-import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from headrace import linux
 from headrace.executor._instructions import first_process, group_of
 from headrace.executor._writing import write_files
 from headrace.model.sandbox import WORKING_DIRECTORY, SandboxFile
 
-#: Below those that the kernel gives to connections, and far from a sandbox's proxy.
-_PORTS = range(20_000, 30_000)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -26,10 +23,45 @@ class Ended(Exception):
     """The command's first process is not there any more."""
 
 
-class Reach:
-    """Opened by `reach_container` or `reach_process`. `user` is the build user's id on this machine, if it isn't ours."""
+class Network(Protocol):
+    """The network of a sandbox, for whoever is not in it."""
 
-    def __init__(self, directory: int, network: int | None, user: int | None) -> None:
+    def socket(self) -> socket.socket:
+        """A new TCP socket there."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Visited:
+    """Implements `Network` by the rights of root. `namespace` is used up."""
+
+    def __init__(self, namespace: int) -> None:
+        self._namespace = namespace
+
+    def socket(self) -> socket.socket:
+        return linux.socket_in_network(self._namespace)
+
+    def close(self) -> None:
+        os.close(self._namespace)
+
+
+class Shared:
+    """Implements `Network` where the command has ours."""
+
+    def socket(self) -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    def close(self) -> None:
+        pass
+
+
+class Reach:
+    """
+    `user` is the build user's id on this machine, if it isn't ours. What is given here is closed with this.
+    """
+
+    def __init__(self, directory: int, network: Network, user: int | None) -> None:
         self._directory = directory
         self._network = network
         self._user = user
@@ -38,10 +70,7 @@ class Reach:
         return os.dup(self._directory)
 
     def socket(self) -> socket.socket:
-        if self._network is None:
-            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        else:
-            made = linux.socket_in_network(self._network)
+        made = self._network.socket()
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
@@ -52,10 +81,8 @@ class Reach:
 
     def close(self) -> None:
         """They must not outlive the command: they keep its mounts and its network."""
-        for descriptor in (self._directory, self._network):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._directory, self._network = -1, None
+        os.close(self._directory)
+        self._network.close()
 
 
 class Writer:
@@ -77,28 +104,27 @@ class Writer:
             os.close(self._directory)
 
 
-def reach_container(place: Path) -> Reach:
-    """Into the container of the command in `place`. Raises Ended, and OSError when this process may not."""
-    with _process(place) as process:
-        user = int(_read(process, "status").partition("\nUid:")[2].split()[0])
-        directory = os.open(f"root{WORKING_DIRECTORY}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=process)
-        try:
-            network = os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
-        except BaseException:
-            os.close(directory)
-            raise
-    return Reach(directory, network, user)
+def open_container(process: int) -> tuple[int, int]:
+    """The working directory and the network namespace of the first process of a container. Raises OSError when it may not be."""
+    directory = os.open(f"root{WORKING_DIRECTORY}", _DIRECTORY | os.O_NOFOLLOW, dir_fd=process)
+    try:
+        return directory, os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
+    except BaseException:
+        os.close(directory)
+        raise
 
 
-def reach_process(place: Path, directory: Path) -> Reach:
-    """To a command that runs where we do."""
-    with _process(place):
-        return Reach(os.open(directory, _DIRECTORY), None, None)
+def user_of(process: int) -> int:
+    """The user that it runs as, as this machine calls it."""
+    return int(_read(process, "status").partition("\nUid:")[2].split()[0])
 
 
 @contextmanager
-def _process(place: Path) -> Iterator[int]:
-    """The first process, as a directory of /proc: names below it are its own or nothing, whoever gets its number."""
+def first_process_of(place: Path) -> Iterator[int]:
+    """
+    The first process of the command in `place`, as a directory of /proc: names below it are its own or nothing, whoever gets its
+    number. Raises Ended.
+    """
     try:
         first = first_process(place)
         supervisor = int((place / "lock").read_text().split()[0])
@@ -119,47 +145,3 @@ def _process(place: Path) -> Iterator[int]:
 def _read(process: int, name: str) -> str:
     with open(name, errors="replace", opener=lambda name, flags: os.open(name, flags, dir_fd=process)) as file:
         return file.read()
-
-
-def open_unstarted(upper: Path, work: Path, below: Sequence[Path], *, plain: bool) -> Writer:
-    """
-    The working directory as the next command will find it, while none runs: its overlay, mounted nowhere. `plain`: commands
-    see `upper` itself.
-    """
-    if plain:
-        return Writer(os.open(upper, _DIRECTORY), None)
-    # Left by the overlay of an earlier command; what was `volatile` is refused.
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    # An overlay needs something below; a sandbox without layers has an empty directory for it.
-    lowest = below or [upper.with_name("empty")]
-    descriptors = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in (upper, work, *lowest)]
-    try:
-        top, aside, *lower = (f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
-        options = [("lowerdir", ":".join(lower)), ("upperdir", top), ("workdir", aside)]
-        merged = linux.new_mount("overlay", options, linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOSUID)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-    try:
-        return Writer(os.open(".", _DIRECTORY, dir_fd=merged), None)
-    finally:
-        os.close(merged)
-
-
-class Ports:
-    """Numbers for a sandbox's own network, where nobody else is."""
-
-    def __init__(self) -> None:
-        self._numbers = count()
-
-    def next(self) -> int:
-        return _PORTS[next(self._numbers) % len(_PORTS)]
-
-
-def really_free_port() -> int:
-    """Of this machine; free now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

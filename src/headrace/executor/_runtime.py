@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +21,14 @@ class ContainerFailed(Exception):
     """The runtime could not start the container. The message is the runtime's."""
 
 
-def run_argv(runtime: Runtime, state: str, bundle: str, container: str) -> list[str]:
+def run_argv(runtime: Runtime, state: str, bundle: str, container: str, *, groups: bool = True) -> list[str]:
     """
     Start and leave: the supervisor adopts the container's first process and needs nobody between. Descriptor 3 goes to
-    the first process.
+    the first process. Without `groups` the container stays in the control groups that the runtime is in.
     """
     common = [runtime.path, "--root", state, "--log", f"{bundle}/runtime.log", "--log-format", "json"]
+    if not groups and runtime.kind == "crun":  # runc makes none when it is told of none
+        common.append("--cgroup-manager=disabled")
     return [
         *common,
         "run",
@@ -51,14 +54,18 @@ def hidden_mount(runtime: Runtime) -> str | None:
     return next((m.path for m in mounts if not m.controllers), None)
 
 
-def spawn(argv: list[str], stdout: int, stderr: int, control: int) -> int:
-    """Start `argv` with these descriptors, nothing as stdin and `control` as descriptor 3. It ends when we do."""
+def spawn(argv: list[str], stdout: int, stderr: int, control: int, prepare: Callable[[], None]) -> int:
+    """
+    Start `argv` with these descriptors, nothing as stdin and `control` as descriptor 3. It ends when we do. `prepare` is
+    called in its process.
+    """
     pid = os.fork()
     if pid:
         return pid
     try:
         os.setpgid(0, 0)
         linux.die_with_parent(signal.SIGKILL)
+        prepare()
         nothing = os.open("/dev/null", os.O_RDONLY)
         # Above 9 first, so that none of the four is overwritten before it is in its place.
         descriptors = (nothing, stdout, stderr, control)

@@ -16,7 +16,6 @@ import os
 import random
 import re
 import secrets
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +26,9 @@ from headrace.errors import ExecutorUnavailable
 from headrace.executor._cgroup import Cgroup
 from headrace.executor._follow import end_supervisor, has_ended, has_started, seconds_since_start
 from headrace.executor._instructions import group_of, write_aside
+from headrace.executor._keeper import mounts_from
 from headrace.executor._spec import IDS
+from headrace.executor._ungrouped import Ungrouped
 from headrace.model.sandbox import CommandResult, KillReason
 
 #: A supervisor ends a command within 2 s of the wish; after this time it is ended itself.
@@ -57,27 +58,35 @@ def cgroup_of(root: Path, name: str) -> str:
 
 def free_ids(root: Path) -> int:
     """The first of the ids of a new sandbox, which no other has."""
+    # Far above the ids of people and services; at random, so that two data directories hardly ever meet.
+    return free_id(root, range(16 * IDS, 32_000 * IDS, IDS))
+
+
+def free_id(root: Path, ids: range) -> int:
+    """One that no sandbox has as its first, as long as there is one."""
     taken = set()
     for name in existing(root):
         with suppress(OSError, ValueError, KeyError):
             taken.add(json.loads((root / name / "sandbox.json").read_bytes())["first_id"])
-    # Far above the ids of people and services; at random, so that two data directories hardly ever meet.
-    while (first := random.randrange(16, 32_000) * IDS) in taken:  # noqa: S311 - any number will do
-        pass
+    for _ in range(len(taken) * 10 + 10):
+        if (first := random.choice(ids)) not in taken:  # noqa: S311 - any will do
+            break
     return first
 
 
 class SandboxDirectory:
     """
-    `mark` is a variable that has the sandbox's directory as its value in all processes of this sandbox, for machines where
-    they can't be put into groups. `sweep` takes away what somebody else keeps of the sandbox.
+    `ungrouped` finds the processes of a sandbox on machines where they can't be put into groups. `sweep` takes away what somebody
+    else keeps of the sandbox.
     """
 
-    def __init__(self, root: Path, name: str, mark: str | None = None, sweep: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, root: Path, name: str, ungrouped: Ungrouped | None = None, sweep: Callable[[], None] | None = None
+    ) -> None:
         self.path = sandbox_path(root, name)
         self.upper = self.path / "disk" / "upper"
-        self._cgroup = Cgroup(cgroup_of(root, name))
-        self._mark = mark
+        self._group = cgroup_of(root, name)
+        self._ungrouped = ungrouped
         self._sweep = sweep
 
     def command(self, index: int) -> Path:
@@ -111,6 +120,8 @@ class SandboxDirectory:
     def memory(self) -> int | None:
         """Bytes that its processes use now."""
         used = [group.memory() for group in self._groups()]
+        if self._ungrouped:
+            used += [self._ungrouped.memory(command) for command in self._unfinished()]
         return max((number for number in used if number is not None), default=None)
 
     def hold(self, tree: int) -> None:
@@ -127,29 +138,25 @@ class SandboxDirectory:
             group.remove()
         if self._sweep:
             self._sweep()
-        for _ in range(100 if self._mark else 0):
-            if not _kill_marked(f"{self._mark}={self.path}".encode()):
+        for _ in range(100 if self._ungrouped else 0):
+            if not (self._ungrouped and self._ungrouped.kill(self.path)):
                 return
 
     def _groups(self) -> list[Cgroup]:
         """The sandbox's control group, and those that others chose for its commands."""
         chosen = [group_of(command) for command in self._unfinished()]
-        return [self._cgroup, *(Cgroup(path) for path in chosen if path)]
+        return [self._own_group(), *(Cgroup(path) for path in chosen if path)]
+
+    def _own_group(self) -> Cgroup:
+        """Its maker may have had other parts of the trees than we have."""
+        with suppress(OSError, ValueError):
+            groups = _kept(self.path).get("groups")
+            return Cgroup(self._group, None if groups is None else mounts_from(groups))
+        return Cgroup(self._group)
 
     def _unfinished(self) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             yield from [path for path in (self.path / "commands").iterdir() if not has_ended(path)]
-
-
-def _kill_marked(variable: bytes) -> bool:
-    """Kill the processes that have this in their environment. False when there are none."""
-    found = False
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if variable in environ.read_bytes().split(b"\0"):
-                os.kill(int(environ.parent.name), signal.SIGKILL)
-                found = True
-    return found
 
 
 class _Reader(NamedTuple):

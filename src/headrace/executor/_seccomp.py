@@ -69,6 +69,9 @@ _RLIMIT_CORE = 4
 _ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 
 
+_CHOOSE_PROCESSORS = "sched_setaffinity"
+
+
 def _when(index: int, op: str, value: int, masked: int = 0) -> dict[str, object]:
     return {"index": index, "op": f"SCMP_CMP_{op}", "value": value, "valueTwo": masked}
 
@@ -120,16 +123,21 @@ def _limits() -> list[dict[str, object]]:
     ]
 
 
-def profile() -> dict[str, object]:
-    """The `seccomp` part of a container's configuration for this machine."""
+def profile(*, pinned: bool = False) -> dict[str, object]:
+    """
+    The `seccomp` part of a container's configuration for this machine. `pinned`: it may not choose its processors, because
+    nothing else keeps it on those that it was given.
+    """
+    allowed = [name for name in _ALLOWED.split() if not (pinned and name == _CHOOSE_PROCESSORS)]
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": errno.ENOSYS,
         "architectures": [_ARCHITECTURES[machine]] if (machine := platform.machine()) in _ARCHITECTURES else [],
         "syscalls": [
             # ioctl as a whole: what injects into terminals needs one, and a sandbox has only those that it makes itself.
-            {"names": _ALLOWED.split(), "action": "SCMP_ACT_ALLOW"},
+            {"names": allowed, "action": "SCMP_ACT_ALLOW"},
             {"names": _FORBIDDEN.split(), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM},
+            *([_refuse(_CHOOSE_PROCESSORS, errno.EPERM)] if pinned else []),
             *_clone(),
             *_sockets(),
             *_limits(),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._block_device import BlockDevice
 from headrace.executor._seccomp import profile
+from headrace.linux import IdRange
 from headrace.model.limits import MIB, Limits
 from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxMount
 
@@ -37,16 +38,19 @@ _INIT_SCRIPT = 'exec 4>&2 2>/dev/null; (exec 2>&4 3>&- 4>&-; exec "$@"); echo $?
 class Place(NamedTuple):
     """What the machine decides about one sandbox."""
 
-    #: The first of its `IDS` ids on this machine.
-    first_id: int
+    #: Its ids, and what they are where its supervisor is.
+    ids: tuple[IdRange, ...]
     root: str
-    cgroup: str
+    #: None when its supervisor sees to the limits, because the runtime has no right to.
+    cgroup: str | None
     #: Path of the network namespace, when one was prepared; else the runtime makes an empty one.
     network: str | None = None
     #: Descriptors that a process of this service may have at most: a sandbox can't have more.
     descriptors: int = 65_536
     #: The processors that the sandbox sees and uses; empty for all.
     processors: tuple[int, ...] = ()
+    #: Processes that the build user may have at most, where no control group counts them.
+    processes: int | None = None
     #: The disk whose traffic is limited, and bytes a second in each direction.
     disk: tuple[BlockDevice, int] | None = None
 
@@ -101,18 +105,17 @@ def container(command: SandboxCommand, place: Place) -> dict[str, object]:
             "cwd": command.directory,
             "noNewPrivileges": True,
             "capabilities": {kind: [] for kind in ("bounding", "effective", "inheritable", "permitted", "ambient")},
-            "rlimits": _rlimits(command.limits, place.descriptors),
+            "rlimits": _rlimits(command.limits, place),
             # Builds die first when the machine runs out of memory.
             "oomScoreAdj": 500,
         },
         "mounts": _mounts(command.limits),
         "linux": {
-            "uidMappings": [{"containerID": 0, "hostID": place.first_id, "size": IDS}],
-            "gidMappings": [{"containerID": 0, "hostID": place.first_id, "size": IDS}],
+            "uidMappings": _mappings(place.ids),
+            "gidMappings": _mappings(place.ids),
             "namespaces": _namespaces(place.network),
-            "cgroupsPath": place.cgroup,
-            "resources": _resources(command.limits, place.processors, place.disk),
-            "seccomp": _profile(),
+            **_groups(command.limits, place),
+            "seccomp": _profile(pinned=place.cgroup is None and bool(place.processors)),
             "maskedPaths": list(MASKED),
             "readonlyPaths": list(READ_ONLY),
         },
@@ -167,6 +170,10 @@ def _namespaces(network: str | None) -> Sequence[dict[str, str]]:
     return [*made, {"type": "network", "path": network} if network else {"type": "network"}]
 
 
+def _mappings(ids: Sequence[IdRange]) -> list[dict[str, int]]:
+    return [{"containerID": given.inside, "hostID": given.outside, "size": given.length} for given in ids]
+
+
 def rlimits(limits: Limits, descriptors: int) -> dict[str, int]:
     """What one process may have, by the names that kernels know, without RLIMIT_."""
     return {
@@ -178,23 +185,29 @@ def rlimits(limits: Limits, descriptors: int) -> dict[str, int]:
     }
 
 
-def _rlimits(limits: Limits, descriptors: int) -> list[dict[str, object]]:
-    values = rlimits(limits, descriptors).items()
-    return [{"type": f"RLIMIT_{name}", "soft": value, "hard": value} for name, value in values]
+def _rlimits(limits: Limits, place: Place) -> list[dict[str, object]]:
+    values = rlimits(limits, place.descriptors)
+    if place.processes is not None:
+        # The kernel counts for each user namespace by itself, so this is the sandbox's own.
+        values["NPROC"] = place.processes
+    return [{"type": f"RLIMIT_{name}", "soft": value, "hard": value} for name, value in values.items()]
 
 
-def _resources(limits: Limits, processors: Sequence[int], disk: tuple[BlockDevice, int] | None) -> dict[str, object]:
+def _groups(limits: Limits, place: Place) -> dict[str, object]:
+    if place.cgroup is None:
+        return {}
     cpu: dict[str, object] = {"period": CPU_PERIOD, "quota": max(1000, int(limits.cpus * CPU_PERIOD))}
-    if processors:
-        cpu["cpus"] = ",".join(map(str, processors))
-    return {
+    if place.processors:
+        cpu["cpus"] = ",".join(map(str, place.processors))
+    resources = {
         "devices": [{"allow": False, "access": "rwm"}],
         # swap is memory and swap together: equal numbers mean that there is none.
         "memory": {"limit": limits.memory_bytes, "swap": limits.memory_bytes},
         "cpu": cpu,
         "pids": {"limit": limits.pids},
-        **({"blockIO": _block_io(*disk)} if disk else {}),
+        **({"blockIO": _block_io(*place.disk)} if place.disk else {}),
     }
+    return {"cgroupsPath": place.cgroup, "resources": resources}
 
 
 def _block_io(device: BlockDevice, rate: int) -> dict[str, object]:

@@ -7,20 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headrace.errors import ExecutorUnavailable
+from headrace.executor._entry import Entry
 from headrace.executor._follow import Spawner, has_ended, has_started, read_result, supervisor, until_end
 from headrace.executor._instructions import Instructions, first_process, write_instructions
-from headrace.executor._reach import (
-    Ended,
-    Ports,
-    Reach,
-    Writer,
-    open_unstarted,
-    reach_container,
-    reach_process,
-    really_free_port,
-)
+from headrace.executor._reach import Ended, Reach, Writer
 from headrace.executor._sandbox_directory import SandboxDirectory
-from headrace.executor._written import open_layers, take
+from headrace.executor._written import take
 from headrace.model.sandbox import CommandResult, KillReason, SandboxCommand, SandboxFile, SandboxSpec
 
 #: What a supervisor has to do for a command: with the command's directory and the log.
@@ -31,8 +23,8 @@ _LOOK_SECONDS = 0.002
 
 class SupervisedSandbox:
     """
-    Implements `Sandbox`. `below` are the layers that the working directory shows below what commands wrote. Not `isolated`:
-    commands run as the service does, where it does.
+    Implements `Sandbox`. `below` are the layers that the working directory shows below what commands wrote. `entry` is the way
+    into the sandbox.
     """
 
     def __init__(
@@ -43,15 +35,14 @@ class SupervisedSandbox:
         spawner: Spawner,
         plan: Plan,
         below: Sequence[Path],
-        isolated: bool,
+        entry: Entry,
     ) -> None:
         self.spec = spec
         self._directory = directory
         self._spawner = spawner
         self._plan = plan
         self._below = below
-        self._isolated = isolated
-        self._ports = Ports()
+        self._entry = entry
         #: The place of the command that is followed.
         self._place: Path | None = None
         self._reached: Reach | None = None
@@ -123,7 +114,7 @@ class SupervisedSandbox:
         return self._reached.socket()
 
     def free_port(self) -> int:
-        return self._ports.next() if self._isolated else really_free_port()
+        return self._entry.free_port()
 
     async def memory(self) -> int | None:
         return self._directory.memory()
@@ -132,7 +123,7 @@ class SupervisedSandbox:
         await asyncio.to_thread(self._directory.kill, reason)
 
     def open_tree(self) -> int:
-        tree = open_layers([self._directory.upper, *self._below])
+        tree = self._entry.open_layers([self._directory.upper, *self._below])
         self._directory.hold(tree)
         return tree
 
@@ -152,7 +143,7 @@ class SupervisedSandbox:
         if place is None or first_process(place) is None or has_ended(place):
             return None
         try:
-            return reach_container(place) if self._isolated else reach_process(place, self._directory.upper)
+            return self._entry.reach(place)
         except Ended:
             return None
         except OSError as exc:
@@ -162,7 +153,7 @@ class SupervisedSandbox:
         """The working directory while nothing runs."""
         upper = self._directory.upper
         try:
-            return open_unstarted(upper, upper.with_name("work"), self._below, plain=not self._isolated)
+            return self._entry.open_unstarted(upper, upper.with_name("work"), self._below)
         except OSError as exc:
             raise ExecutorUnavailable(f"the sandbox {self.spec.id} can't be written to: {exc}") from exc
 

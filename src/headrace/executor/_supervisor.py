@@ -29,7 +29,8 @@ from headrace.executor._instructions import (
     tell_running,
     write_aside,
 )
-from headrace.executor._mounts import NETWORK, hide_mount, private_mounts
+from headrace.executor._mounts import hide_mount, network_at, private_mounts
+from headrace.executor._namespace import Ground
 from headrace.executor._output import CHUNK, LogFailed, Output, Stream
 from headrace.executor._proxy import make_network, start_proxy
 from headrace.executor._runtime import ContainerFailed, hidden_mount
@@ -41,13 +42,17 @@ _DRAIN_SECONDS = 2.0
 class Prepared:
     """What a container needs whatever it runs, made before it is known: it saves a third of a sandbox's start."""
 
-    def __init__(self) -> None:
-        private_mounts()
-        self.namespace = linux.NewUserNamespace()
+    def __init__(self, ground: Ground) -> None:
+        private_mounts(ground)
+        #: For the mounts of the root. Only root may turn owners into others, and only root needs to.
+        self.namespace = linux.NewUserNamespace() if ground.given is None else None
 
 
-def supervise(directory: Path, prepared: Prepared | None) -> None:
-    """Run the command of `directory`. Does nothing when another supervisor has it, or when it has ended."""
+def supervise(directory: Path, prepared: Prepared | OSError | None) -> None:
+    """
+    Run the command of `directory`. Does nothing when another supervisor has it, or when it has ended. `prepared` is there for
+    containers, or why it isn't.
+    """
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +67,7 @@ def supervise(directory: Path, prepared: Prepared | None) -> None:
 
 
 class _Supervisor:
-    def __init__(self, directory: Path, instructions: Instructions, prepared: Prepared | None) -> None:
+    def __init__(self, directory: Path, instructions: Instructions, prepared: Prepared | OSError | None) -> None:
         self._prepared = prepared
         self._directory = directory
         self._instructions = instructions
@@ -106,15 +111,17 @@ class _Supervisor:
         given = self._instructions
         if given.process:
             return ProcessEngine(given.process)
-        prepared = self._prepared or Prepared()
+        if not isinstance(self._prepared, Prepared):
+            raise ContainerFailed(f"no namespace for the sandbox could be made: {self._prepared}")
         if given.daemon:
-            return DaemonEngine(given, self._directory, prepared.namespace)
+            assert self._prepared.namespace  # noqa: S101 - only root has an engine
+            return DaemonEngine(given, self._directory, self._prepared.namespace)
         assert given.container  # noqa: S101
         if hidden := hidden_mount(given.container.runtime):
             hide_mount(hidden)
         if given.egress:
-            start_proxy(make_network(NETWORK), given)
-        return ContainerEngine(given.container, prepared.namespace)
+            start_proxy(make_network(network_at(given.container.root.stage)), given)
+        return ContainerEngine(given.container, self._prepared.namespace)
 
     def _start(self, engine: Engine) -> Leader:
         stdout, stderr = engine.pipes()
@@ -169,7 +176,7 @@ class _Supervisor:
             poller.register(descriptor, select.POLLIN)
         next_look = 0.0
         while self._killed_by is None:
-            ready = {descriptor for descriptor, _ in poller.poll(disk.wait() * 1000)}
+            ready = {descriptor for descriptor, _ in poller.poll(min(disk.wait(), engine.wait()) * 1000)}
             for reader in ready.intersection(self._streams):
                 if not self._read(reader) or self._is_flood():
                     poller.unregister(reader)
@@ -184,7 +191,7 @@ class _Supervisor:
                 self._look(engine, disk)
                 for reader in self._streams:
                     poller.register(reader, select.POLLIN)
-                next_look = time.monotonic() + disk.wait()
+                next_look = time.monotonic() + min(disk.wait(), engine.wait())
 
     def _is_flood(self) -> bool:
         """

@@ -3,30 +3,19 @@
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from headrace import linux
+from headrace.executor._overlay import merged_directory
 
 
-def open_layers(layers: Sequence[Path]) -> int:
+def open_layers(layers: Sequence[Path], merge: Callable[[Sequence[str]], int] = merged_directory) -> int:
     """A directory descriptor that shows the layers over each other, the topmost first. Nothing is mounted anywhere."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     if len(layers) == 1:
-        return os.open(layers[0], flags)
-    descriptors = [os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for layer in layers]
-    try:
-        # By descriptor: a path may be too long for an option, or hold a character that separates layers.
-        lower = ":".join(f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
-        merged = linux.new_mount("overlay", [("lowerdir", lower)], linux.MOUNT_ATTR_RDONLY)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-    try:
-        return os.open(".", flags, dir_fd=merged)
-    finally:
-        os.close(merged)
+        return os.open(layers[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return merge([str(layer) for layer in layers])
 
 
 def take(top: Path, path: str, into: Path) -> bool:
@@ -53,8 +42,9 @@ def take(top: Path, path: str, into: Path) -> bool:
     finally:
         os.close(directory)
     # An overlay's note that nothing below shines through: as a layer of its own, it would hide the layers below.
-    with suppress(OSError):
-        os.removexattr(into, "trusted.overlay.opaque", follow_symlinks=False)
+    for note in ("trusted.overlay.opaque", "user.overlay.opaque"):
+        with suppress(OSError):
+            os.removexattr(into, note, follow_symlinks=False)
     return True
 
 

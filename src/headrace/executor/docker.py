@@ -21,9 +21,11 @@ from headrace.executor._daemon_plan import (
     daemon_instructions,
     skeleton,
 )
+from headrace.executor._entry import RootEntry
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, write_aside
 from headrace.executor._mounts import STAGE
+from headrace.executor._namespace import Ground
 from headrace.executor._runtime import Runtime
 from headrace.executor._sandbox_directory import SandboxDirectory, existing, free_ids, make_directory
 from headrace.executor._seccomp import profile
@@ -35,6 +37,8 @@ from headrace.settings import Settings
 #: Where engines listen: Docker's, then Podman's for root.
 SOCKETS = ("/run/docker.sock", "/run/podman/podman.sock")
 _VERSION = "{version}"
+#: Only root can give a container's mounts other owners.
+_GROUND = Ground(STAGE, None)
 
 
 class DockerExecutor:
@@ -47,7 +51,7 @@ class DockerExecutor:
         self._settings = settings
         self._root = settings.data_dir / "containers"
         self._owner = hashlib.sha256(bytes(self._root.absolute())).hexdigest()[:12]
-        self._spawner = Spawner(containers=True)
+        self._spawner = Spawner(_GROUND)
         self._daemon: Daemon | None = None
         self._images: dict[str, Image] = {}
         self._preparing = asyncio.Lock()
@@ -72,7 +76,7 @@ class DockerExecutor:
         image = await self._image(daemon, self.image_name(spec), offline=spec.offline)
         directory = self._directory(spec.id)
         kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": free_ids(self._root)})
-        machine = read_machine(skeleton(self._root), Runtime(daemon.kind, daemon.socket), self._settings)
+        machine = read_machine(skeleton(self._root), Runtime(daemon.kind, daemon.socket), self._settings, _GROUND)
         if image.musl or _VERSION in self._settings.docker_image:
             # Ours needs glibc, or is the one that the image was chosen for.
             spec = spec.but(mounts=tuple(mount for mount in spec.mounts if not _is_node(mount.target)))
@@ -80,7 +84,9 @@ class DockerExecutor:
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
             return daemon_instructions(machine, daemon, image.id, spec, command, place, log, kept["first_id"])
 
-        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, isolated=True)
+        return SupervisedSandbox(
+            spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, entry=RootEntry()
+        )
 
     async def existing(self) -> Sequence[str]:
         return await asyncio.to_thread(self._existing)

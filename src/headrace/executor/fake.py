@@ -17,9 +17,9 @@ from typing import ClassVar
 from headrace.disk import remove_tree
 from headrace.errors import ExecutorUnavailable
 from headrace.eventfile import EventFile
+from headrace.executor._entry import really_free_port
 from headrace.executor._origin import origin_of, soft_seconds
 from headrace.executor._output import Output
-from headrace.executor._reach import really_free_port
 from headrace.executor._sandbox_directory import existing, sandbox_path
 from headrace.executor._writing import write_files
 from headrace.executor._written import take

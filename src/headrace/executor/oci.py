@@ -8,14 +8,19 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from headrace.errors import ExecutorUnavailable, HeadraceError, NotFetched
 from headrace.executor._base_system import base_system_name, has_base_system, provide_base_system
-from headrace.executor._container_plan import Machine, container_instructions, read_machine
+from headrace.executor._cgroup import Delegated, take_delegated
+from headrace.executor._container_plan import Machine, SandboxPlace, container_instructions, read_machine
+from headrace.executor._entry import RootEntry, UserEntry
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, write_aside
+from headrace.executor._keeper import parts_of
 from headrace.executor._mounts import STAGE
+from headrace.executor._namespace import GivenIds, Ground, given_ids
+from headrace.executor._ordinary_user import as_weaker, give_ids, user_name, weaker_controls
 from headrace.executor._proof import Proof, accepted_controls, refuse_weak
 from headrace.executor._prove import Held, Promise, prove
 from headrace.executor._runtime import Runtime
@@ -23,11 +28,13 @@ from headrace.executor._sandbox_directory import (
     SandboxDirectory,
     cgroup_of,
     existing,
+    free_id,
     free_ids,
     make_directory,
 )
 from headrace.executor._spec import HOSTNAME, MOUNTS, environment
 from headrace.executor._supervised import SupervisedSandbox
+from headrace.executor._ungrouped import Contained
 from headrace.model.limits import Limits, NetworkPhase
 from headrace.model.plan import StepId
 from headrace.model.sandbox import Finding, SandboxCommand, SandboxSpec
@@ -48,9 +55,13 @@ class OciExecutor:
         accepted_controls(settings.accept_weaker_sandbox)
         self.base_system = base_system_name()
         self._settings = settings
-        self._root = settings.data_dir / place
-        # Two data directories of one machine may have sandboxes of the same name.
-        self._spawner = Spawner(containers=True)
+        data_dir = settings.data_dir.absolute()
+        self._root = data_dir / place
+        as_root = os.geteuid() == 0
+        self.ground = Ground(STAGE, None) if as_root else Ground(str(data_dir / "stage"), given_ids())
+        # Groups keep the processes of a sandbox together; only root can count on having some.
+        self._ungrouped = None if as_root else Contained(self.ground.stage)
+        self._spawner = Spawner(self.ground)
         self._machine = machine
         self._unproven: Machine | None = None
         self._preparing = asyncio.Lock()
@@ -67,10 +78,10 @@ class OciExecutor:
         return await asyncio.to_thread(existing, self._root)
 
     async def memory_of(self, sandbox_id: str) -> int | None:
-        return await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id).memory)
+        return await asyncio.to_thread(self._directory(sandbox_id).memory)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id).remove)
+        await asyncio.to_thread(self._directory(sandbox_id).remove)
 
     async def examine(self) -> Sequence[Finding]:
         from headrace.executor._examine import examine  # noqa: PLC0415 - only `headrace doctor` needs it
@@ -117,23 +128,24 @@ class OciExecutor:
             io_bytes=self._settings.disk_io_bytes,
         )
         with TemporaryDirectory(prefix="headrace-proving-") as place:
-            return await prove(executor.open, promise, Path(place))
+            held = await prove(executor.open, promise, Path(place))
+        return held if self.ground.given is None else as_weaker(held, weaker_controls(machine.delegated))
 
     def _proof(self, machine: Machine) -> Proof:
-        runtime = machine.runtime
-        return Proof(machine.base.parent, [_fingerprint(runtime), self.base_system, self._settings.disk_io_bytes])
+        given = [*(machine.ground.given or ()), *sorted(machine.delegated.controllers)]
+        about = [_fingerprint(machine.runtime), self.base_system, self._settings.disk_io_bytes, *given]
+        return Proof(machine.base.parent, about)
 
     async def _prepare(self) -> Machine:
-        if os.geteuid() != 0:
-            raise ExecutorUnavailable(
-                "sandboxes need root on this machine: without it, nothing may mount layers or limit memory",
-                hint="run Headrace as root (sudo), or set HEADRACE_EXECUTOR=process for code that you trust",
-            )
         found = find_runtimes(self._settings.oci_runtime)
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        Path(STAGE).mkdir(exist_ok=True, mode=0o711)
+        Path(self.ground.stage).mkdir(exist_ok=True, mode=0o711)
+        delegated = Delegated()
+        if self.ground.given is not None:
+            found = _fit_for_users(found, self.ground.given)
+            delegated = take_delegated()
         base = await asyncio.to_thread(provide_base_system, self._settings.data_dir, self._settings.debian_mirror)
-        machines = [read_machine(base, runtime, self._settings) for runtime in found]
+        machines = [read_machine(base, runtime, self._settings, self.ground, delegated) for runtime in found]
         return machines[0] if len(machines) == 1 else await self._first_that_works(machines)
 
     async def _first_that_works(self, machines: Sequence[Machine]) -> Machine:
@@ -169,14 +181,29 @@ class OciExecutor:
             await sandbox.close()
 
     async def _open(self, spec: SandboxSpec, machine: Machine) -> SupervisedSandbox:
-        directory = SandboxDirectory(self._root, spec.id)
-        kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": free_ids(self._root)})
+        directory = self._directory(spec.id)
+        kept = await asyncio.to_thread(make_directory, directory.path, lambda _: self._decide(machine))
+        where = SandboxPlace(
+            first_id=kept["first_id"],
+            cgroup=cgroup_of(self._root, spec.id),
+            groups=kept.get("groups", ()),
+        )
 
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
-            cgroup = cgroup_of(self._root, spec.id)
-            return container_instructions(machine, spec, command, place, log, kept["first_id"], cgroup)
+            return container_instructions(machine, spec, command, place, log, where)
 
-        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, isolated=True)
+        entry = UserEntry(self._spawner) if self.ground.given is not None else RootEntry()
+        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, entry=entry)
+
+    def _directory(self, name: str) -> SandboxDirectory:
+        return SandboxDirectory(self._root, name, self._ungrouped)
+
+    def _decide(self, machine: Machine) -> dict[str, Any]:
+        """What stays as it is for a new sandbox."""
+        if self.ground.given is None:
+            return {"first_id": free_ids(self._root)}
+        own = range(1, self.ground.given.length + 1)
+        return {"first_id": free_id(self._root, own) if own else 0, "groups": parts_of(machine.delegated.mounts)}
 
 
 def find_runtimes(wanted: str | None) -> list[Runtime]:
@@ -197,3 +224,14 @@ def find_runtimes(wanted: str | None) -> list[Runtime]:
 def _fingerprint(runtime: Runtime) -> str:
     about = Path(runtime.path).stat()
     return f"{runtime.path} {about.st_size} {about.st_mtime_ns} {os.uname().release}"
+
+
+def _fit_for_users(found: Sequence[Runtime], given: GivenIds) -> list[Runtime]:
+    """Those that can do with the ids that this user has. Raises ExecutorUnavailable."""
+    fit = [runtime for runtime in found if given.length or runtime.kind != "runc"]
+    if not fit:
+        raise ExecutorUnavailable(
+            "runc needs ids to give to sandboxes, and this user has none",
+            hint=f"sudo apt-get install -y crun, or uidmap and: {give_ids(user_name())}",
+        )
+    return fit

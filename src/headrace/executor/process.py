@@ -13,11 +13,13 @@ from typing import ClassVar
 
 import structlog
 
+from headrace.executor._entry import NoEntry
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, ProcessPlan
 from headrace.executor._origin import origin_of, soft_seconds
 from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
 from headrace.executor._supervised import SupervisedSandbox
+from headrace.executor._ungrouped import Marked
 from headrace.model.sandbox import WORKING_DIRECTORY, Finding, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
 
@@ -40,7 +42,7 @@ class ProcessExecutor:
         machine = os.uname()
         self.base_system = f"this-machine-{machine.nodename}-{machine.machine}"
         self._root = settings.data_dir / "processes"
-        self._spawner = Spawner(containers=False)
+        self._spawner = Spawner()
 
     async def prepare(self) -> None:
         await asyncio.to_thread(self._spawner.warm)
@@ -49,22 +51,23 @@ class ProcessExecutor:
         _log.warning(
             "no isolation: this runs with all rights of the service", build=spec.build_id, project=spec.project_id
         )
-        directory = SandboxDirectory(self._root, spec.id, _MARK)
+        directory = SandboxDirectory(self._root, spec.id, Marked(_MARK))
         await asyncio.to_thread(self._make, spec, directory.path)
 
         def plan(command: SandboxCommand, _: Path, log: Path) -> Instructions:
             return _instructions(spec, command, directory.path, log)
 
-        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=(), isolated=False)
+        entry = NoEntry(directory.upper)
+        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=(), entry=entry)
 
     async def existing(self) -> Sequence[str]:
         return await asyncio.to_thread(existing, self._root)
 
     async def memory_of(self, sandbox_id: str) -> int | None:
-        return await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _MARK).memory)
+        return await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, Marked(_MARK)).memory)
 
     async def discard(self, sandbox_id: str) -> None:
-        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, _MARK).remove)
+        await asyncio.to_thread(SandboxDirectory(self._root, sandbox_id, Marked(_MARK)).remove)
 
     async def examine(self) -> Sequence[Finding]:
         detail = "commands run with all rights of the service: only for code that you trust"

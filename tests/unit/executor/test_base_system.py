@@ -15,8 +15,9 @@ def test_the_name_says_the_release_and_what_it_is_made_of(monkeypatch: pytest.Mo
 
 
 def test_the_mirror_and_the_place_are_arguments_of_their_own() -> None:
-    argv = extract_argv(Path("/data/base/x"), "http://mirror.example/debian")
-    assert argv[-3:] == ["bookworm", "/data/base/x", "http://mirror.example/debian"]
+    for as_root in (True, False):
+        argv = extract_argv(Path("/data/base/x"), "http://mirror.example/debian", as_root=as_root)
+        assert argv[-3:] == ["bookworm", "/data/base/x", "http://mirror.example/debian"]
 
 
 def test_without_mmdebstrap_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,22 +58,22 @@ def test_a_directory_that_is_not_there_is_empty(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_name_is_found_by_who_holds_it(tmp_path: Path) -> None:
-    before = nameless([os.getpid()], [str(tmp_path)])
+    before = nameless(["/proc/self"], [str(tmp_path)])
     with (tmp_path / "hidden").open("wb", buffering=0) as file:
         file.write(b"x" * 100_000)
         (tmp_path / "hidden").unlink()
         assert used(str(tmp_path)).bytes == 0
-        found = nameless([os.getpid()], [str(tmp_path)])
+        found = nameless(["/proc/self"], [str(tmp_path)])
     assert found.files == before.files + 1
     assert 100_000 <= found.bytes - before.bytes < 150_000
 
 
 def test_files_in_memory_are_not_on_the_disk(tmp_path: Path) -> None:
-    before = nameless([os.getpid()], [str(tmp_path)])
+    before = nameless(["/proc/self"], [str(tmp_path)])
     descriptor = os.memfd_create("hidden")
     os.write(descriptor, b"x" * 100_000)
     try:
-        assert nameless([os.getpid()], [str(tmp_path)]) == before
+        assert nameless(["/proc/self"], [str(tmp_path)]) == before
     finally:
         os.close(descriptor)
 

@@ -9,11 +9,12 @@ import pytest
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._block_device import BlockDevice
 from headrace.executor._spec import Place, container, environment, init_argv, mount_point
+from headrace.linux import IdRange
 from headrace.model.limits import Limits
 from headrace.model.plan import StepId
 from headrace.model.sandbox import SandboxCommand, SandboxMount
 
-PLACE = Place(first_id=655_360, root="/stage/root", cgroup="/headrace/sbx_1")
+PLACE = Place(ids=(IdRange(0, 655_360, 65_536),), root="/stage/root", cgroup="/headrace/sbx_1")
 
 
 def command(*argv: str, **fields: Any) -> SandboxCommand:
