@@ -13,8 +13,10 @@ _AT_LEAST_SECONDS = 0.5
 #: How quickly files can grow: memory takes what disks write later. What is left of a limit decides when to look again.
 _BYTES_A_SECOND, _FILES_A_SECOND = 2 * 2**30, 100_000
 _SOONEST_SECONDS, _LATEST_SECONDS = 0.01, 0.25
-#: What must stay free on the file system: services of this machine need to write, and so does who cleans up.
+#: What must stay free on the file system: services of this machine need to write, and so does who cleans up. On a small one a part
+#: of it.
 RESERVE_BYTES, RESERVE_FILES = 512 * 2**20, 5_000
+_RESERVED_PART = 20
 #: Whoever has written less than this is not why it is full, until half of the reserve is gone too.
 _HARMLESS_BYTES, _HARMLESS_FILES = 64 * 2**20, 5_000
 
@@ -38,6 +40,7 @@ class DiskWatch:
         self._limit = limit
         self._processes = processes
         self._used = Used()
+        self._reserve = _reserve(directories)
         self._free = self._look()
         now = time.monotonic()
         self._next, self._soonest = now + _AT_LEAST_SECONDS, now
@@ -45,7 +48,7 @@ class DiskWatch:
     def exceeded(self) -> str | None:
         """Which limit was met: `bytes`, `files`, or `machine` when hardly any space is left for anybody."""
         began, free = time.monotonic(), self._look()
-        short = free.bytes < RESERVE_BYTES or free.files < RESERVE_FILES
+        short = free.bytes < self._reserve.bytes or free.files < self._reserve.files
         if began < self._next and (began < self._soonest or not (short or self._may_have_met(free))):
             return None
         self._free = free
@@ -70,7 +73,7 @@ class DiskWatch:
         return "files" if self._used.files > self._limit.files else None
 
     def _is_why(self, free: Used) -> bool:
-        if free.bytes < RESERVE_BYTES // 2 or free.files < RESERVE_FILES // 2:
+        if free.bytes < self._reserve.bytes // 2 or free.files < self._reserve.files // 2:
             return True
         return self._used.bytes > _HARMLESS_BYTES or self._used.files > _HARMLESS_FILES
 
@@ -90,6 +93,16 @@ class DiskWatch:
                 # Some file systems make room for files as they come, and say that there are none.
                 return Used(about.f_bavail * about.f_frsize, about.f_favail if about.f_files else 2**62)
         return Used(2**62, 2**62)
+
+
+def _reserve(directories: Sequence[str]) -> Used:
+    for directory in directories:
+        with suppress(OSError):
+            about = os.statvfs(directory)
+            size = about.f_blocks * about.f_frsize
+            files = about.f_files or RESERVE_FILES * _RESERVED_PART
+            return Used(min(RESERVE_BYTES, size // _RESERVED_PART), min(RESERVE_FILES, files // _RESERVED_PART))
+    return Used()
 
 
 def used(directory: str) -> Used:

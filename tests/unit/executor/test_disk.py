@@ -128,3 +128,14 @@ def test_a_machine_that_is_nearly_full_ends_who_has_written_much_and_then_everyb
         file.write(b"x" * written)
     free.append(Free(f_bavail=left // 4096))
     assert watch.exceeded() == limit
+
+
+def test_a_small_file_system_keeps_a_part_of_itself_free(tmp_path: Path, free: list[Free]) -> None:
+    free.append(Free(f_bavail=20_000, f_blocks=25_600, f_favail=20_000, f_files=25_600))
+    watch = DiskWatch([str(tmp_path)], MUCH)
+    assert watch.exceeded() is None
+    watch._next = 0
+    assert watch.exceeded() is None
+    watch._next = 0
+    free.append(Free(f_bavail=600, f_blocks=25_600, f_favail=20_000, f_files=25_600))
+    assert watch.exceeded() == "machine"
