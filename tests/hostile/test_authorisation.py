@@ -39,6 +39,7 @@ GUARDED: dict[str, Any] = {
     "get_plan": None,
     "get_artifact": None,
     "get_cache_decisions": None,
+    "get_network": None,
     "cancel": None,
     "build_events": None,
     "build_logs": None,
@@ -54,6 +55,8 @@ GUARDED: dict[str, Any] = {
     "list_cache": None,
     "prune_cache": {"bytes": 2**50},
     "remove_layer": None,
+    "verify_cache": None,
+    "revoke_build": {"build": "{build_id}"},
 }
 #: Routes that are not in the document: for browsers, with links and cookies of their own; see their own tests.
 FOR_BROWSERS = {

@@ -8,16 +8,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from headrace.api.problems import MEDIA_TYPE, Problem, SyncProblem
-from headrace.api.requests import (
-    BuildRequest,
-    NewLink,
-    NewProject,
-    NewSecret,
-    ProjectChange,
-    ProjectSyncRequest,
-    PruneRequest,
-    SyncRequest,
-)
+from headrace.api.requests import every_body
 from headrace.api.streams import NDJSON, SSE
 from headrace.model.event import Event
 from headrace.model.preview import PREVIEW_EVENT
@@ -43,12 +34,6 @@ PREVIEW_STREAM_CONTENT = {
     for form, content in STREAM_CONTENT.items()
 }
 STREAM_RESPONSE: dict[str, Any] = {"content": STREAM_CONTENT}
-
-#: Bodies that routes read themselves, of which FastAPI sees nothing.
-_REQUESTS = (
-    *(NewProject, ProjectChange, NewSecret, BuildRequest, PruneRequest, NewLink),
-    *(SyncRequest, ProjectSyncRequest),
-)
 
 #: Every route may answer with one.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -82,7 +67,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _more_schemas() -> dict[str, Any]:
-    bodies = [(model, "validation") for model in _REQUESTS]
+    bodies = [(model, "validation") for model in every_body()]
     answers = [(model, "serialization") for model in (Problem, SyncProblem)]
     _, made = models_json_schema([*bodies, *answers], ref_template=_REFERENCES)  # type: ignore[list-item]
     event = TypeAdapter[Event](Event).json_schema(ref_template=_REFERENCES, mode="serialization")

@@ -55,6 +55,14 @@ class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def every_body() -> list[type[BaseModel]]:
+    """Everything that routes read from bodies themselves, of which FastAPI sees nothing, and its parts."""
+    found: list[type[_Request]] = [_Request]
+    for model in found:
+        found += model.__subclasses__()
+    return list(found[1:])
+
+
 class NewProject(_Request):
     name: Name
     slug: Slug | None = Field(default=None, description="Made from the name when it is missing.")

@@ -26,6 +26,7 @@ IDS = {
 SEMANTIC = (
     "create_project",
     "change_project",
+    "set_secret",
     "upload",
     "ask_for_build",
     "ask_for_config_build",
