@@ -82,7 +82,11 @@ def _python() -> Finding:
 
 def _git() -> Finding:
     if path := shutil.which("git"):
-        return Finding(subject="git", status="ok", detail=path)
+        from headrace.source.git import why_not_isolated
+
+        lacking = why_not_isolated()
+        how = "isolated while it fetches" if lacking is None else f"not isolated while it fetches: {lacking}"
+        return Finding(subject="git", status="ok" if lacking is None else "warning", detail=f"{path}, {how}")
     fix = "sudo apt-get install -y git"
     return Finding(subject="git", status="warning", detail="not found: repositories can't be fetched", fix=fix)
 

@@ -48,6 +48,14 @@ class Confined:
     network: Callable[[], Sequence[HostUse]] = _nothing
 
 
+def why_not_isolated() -> str | None:
+    """What keeps git from being isolated on this machine; None when nothing does."""
+    if os.geteuid() != 0:
+        return "Headrace does not run as root"
+    missing = [name for name, *_ in (_OWN_PROCESSES, _NO_RIGHTS) if shutil.which(name) is None]
+    return f"{' and '.join(missing)} of util-linux can't be found" if missing else None
+
+
 @contextmanager
 def confined(
     settings: Settings, writable: Sequence[Path], remote: Remote, addresses: Sequence[str]
@@ -56,7 +64,7 @@ def confined(
     For the rest of the calling thread's life, which must be short and its own. Where this process may not do that (without root),
     git runs as the service does and is only tied to `addresses`.
     """
-    if os.geteuid() != 0 or not all(shutil.which(program) for program in ("unshare", "setpriv")):
+    if why_not_isolated():
         yield Confined()
         return
     try:
@@ -88,7 +96,9 @@ def _new_network() -> tuple[int, socket.socket]:
 
     def visit() -> None:
         try:
-            linux.unshare(linux.CLONE_NEWNET)
+            linux.unshare(linux.CLONE_NEWNET | linux.CLONE_NEWNS)
+            # Some machines let a process have mounts of its own and not change them: known before anything is changed.
+            linux.mount("none", "/", "none", linux.MS_REC | linux.MS_PRIVATE)
             linux.loopback_up()
             listener = socket.create_server(("127.0.0.1", 0), backlog=AT_ONCE)
             made.append((os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC), listener))

@@ -19,7 +19,7 @@ from headrace.source._bring import bring
 from headrace.source._checkout import Listing, Local, list_commit, write_out
 from headrace.source._command import GitCommand
 from headrace.source._commit import author_and_message
-from headrace.source._confine import confined
+from headrace.source._confine import confined, why_not_isolated
 from headrace.source._failures import source_failed, too_large
 from headrace.source._mirror import Mirror, mirror_path, prune_mirrors
 from headrace.source._process import GitFailed, TooMuchOutput, run_git
@@ -29,7 +29,7 @@ from headrace.source._session import Session
 from headrace.source._stop import Stop, run_in_thread
 from headrace.source.base import Fetched
 
-__all__ = ["Credential", "GitFetcher", "check_git_source", "prune_mirrors", "split_credential"]
+__all__ = ["Credential", "GitFetcher", "check_git_source", "prune_mirrors", "split_credential", "why_not_isolated"]
 
 
 def check_git_source(source: GitSource, settings: Settings) -> None:
