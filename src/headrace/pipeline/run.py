@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from headrace.diagnostics.fit import fitted
 from headrace.disk import remove_tree, storage_errors
 from headrace.errors import LeaseLost, StepFailed, found
 from headrace.model.artifact import Artifact
@@ -161,7 +162,8 @@ def _succeeded(ctx: Context, deployment: Deployment, *, cached: bool) -> BuildCo
 
 
 def _failed(ctx: Context, failure: Failure) -> BuildCompleted:
-    return BuildCompleted(build_id=ctx.build.id, status=BuildStatus.FAILED, seconds=0, failure=failure)
+    # Whatever raised it: a refusal of the plan may hold paths that strangers made long.
+    return BuildCompleted(build_id=ctx.build.id, status=BuildStatus.FAILED, seconds=0, failure=fitted(failure))
 
 
 def _cancelled(ctx: Context) -> BuildCompleted:

@@ -1,0 +1,15 @@
+"""A failure is small, whatever raised it and however long the names are that strangers gave."""
+
+from tests.unit.pipeline.conftest import Shop
+
+from headrace.diagnostics.fit import LARGEST
+
+
+async def test_a_refusal_with_long_names_is_at_most_eight_kibibytes(shop: Shop) -> None:
+    # What JSON writes as \\u0001 takes six bytes for one letter.
+    shop.write("headrace.toml", '[build]\nframework = "' + "\\u0001" * 9000 + '"\n')
+    build = await shop.build()
+    assert build.failure is not None
+    assert build.failure.reason == "config_error"
+    assert build.failure.diagnostics[0].file == "headrace.toml"
+    assert len(build.failure.model_dump_json().encode()) <= LARGEST
