@@ -6,8 +6,8 @@ from headrace.diagnostics.fit import LARGEST
 
 
 async def test_a_refusal_with_long_names_is_at_most_eight_kibibytes(shop: Shop) -> None:
-    # What JSON writes as \\u0001 takes six bytes for one letter.
-    shop.write("headrace.toml", '[build]\nframework = "' + "\\u0001" * 9000 + '"\n')
+    # Four bytes for each letter.
+    shop.write("headrace.toml", f'[build]\nframework = "{"🧱" * 9000}"\n')
     build = await shop.build()
     assert build.failure is not None
     assert build.failure.reason == "config_error"
