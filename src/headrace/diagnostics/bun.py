@@ -110,7 +110,7 @@ def _said(text: str, places: Places) -> _Said:
             lock_file(places),
             None,
         )
-    if re.search(r"\bgit\b|GitHub|\"git clone\"|InstallFailed cloning", text):
+    if re.search(r"\bgit\b|GitHub|@github:|\"git clone\"|InstallFailed cloning", text):
         hint = "take a release from the registry, or a repository that can be reached"
         return FailureReason.GIT_DEPENDENCY_FAILED, text, hint, manifest(places), None
     if "lockfile" in text.lower() and ("parse" in text.lower() or "Unknown" in text or "version" in text):

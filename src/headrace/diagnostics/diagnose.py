@@ -13,7 +13,7 @@ from headrace.diagnostics.eslint import Eslint
 from headrace.diagnostics.evidence import evident, how_it_ended
 from headrace.diagnostics.fit import cut, fitted
 from headrace.diagnostics.gatsby import Gatsby
-from headrace.diagnostics.locate import Read, located
+from headrace.diagnostics.locate import Read, about_repository, located
 from headrace.diagnostics.lock_differences import with_differences
 from headrace.diagnostics.merge import merged
 from headrace.diagnostics.next_build import NextBuild
@@ -95,7 +95,7 @@ def diagnose(
     Never raises for anything a log may hold. A cancelled command is no failure of the user's: the caller knows that it
     was cancelled and does not use the answer.
     """
-    found = _find(window(lines), Places(files, command.directory))
+    found = [about_repository(one) for one in _find(window(lines), Places(files, command.directory))]
     if read is not None:
         found = [
             *(with_differences(located(one, files, read), read) for one in found[:_LOOKED_UP]),

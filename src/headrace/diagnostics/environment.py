@@ -30,6 +30,13 @@ _LISTED = re.compile(
 )
 
 
+#: What gives an install the token of a registry.
+REGISTRY_ACCESS = (
+    "put the token into .npmrc as ${NPM_TOKEN}, set it with `headrace secrets set`, and name it in install_secrets below [build] "
+    "in headrace.toml"
+)
+
+
 def missing_variables(text: str) -> list[str]:
     """The names of the variables that `text` says are not set. Empty when it says nothing like it."""
     said = [next(name for name in match.groups() if name) for match in _SAYS.finditer(text)]

@@ -1,22 +1,38 @@
 """The line of a mistake, looked up in the project's own files where the tool named only the file, or not even that."""
 
 import json
+import re
 from collections.abc import Callable, Collection
 
 from headrace.diagnostics.base import Found
 from headrace.diagnostics.fit import cut
+from headrace.model.diagnostic import FailureReason
 
 Read = Callable[[str], bytes | None]
 
 #: Larger files are not written by people.
 _LARGEST = 2 * 1024 * 1024
 _MOST_FILES = 200
+#: The path of a repository in an address, also of an archive of it.
+_REPOSITORY = re.compile(
+    r"(?:https?|ssh|git)://[^\s/'\"]{1,200}/(?P<path>[\w.-]{1,100}(?:/[\w.-]{1,100})?)"
+    r"|@github:(?P<short>[\w.-]{1,100}/[\w.-]{1,100})"
+)
 _SKIPPED = ("package-lock.json", "tsconfig")
 
 
 def located(found: Found, files: Collection[str], read: Read) -> Found:
     """The same finding, with file, line, column and excerpt where the text it is about stands in exactly one place."""
     return _with_source(_placed(found, files, read), read)
+
+
+def about_repository(found: Found) -> Found:
+    """A git dependency is looked up by its repository: package.json may write the address in several ways."""
+    if found.reason is not FailureReason.GIT_DEPENDENCY_FAILED or found.needle is not None:
+        return found
+    said = f"{found.diagnostic.message}\n{found.diagnostic.excerpt or ''}"
+    match = _REPOSITORY.search(said)
+    return found.but(needle=(match["path"] or match["short"]).removesuffix(".git")) if match else found
 
 
 def _with_source(found: Found, read: Read) -> Found:

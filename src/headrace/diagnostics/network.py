@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from headrace.model.diagnostic import Failure, FailureReason
 
 _DENIED = re.compile(
-    r"Proxy connection ended before receiving CONNECT response|egress\.denied|tunneling socket could not be established.*403|CONNECT tunnel failed, response 403|Received HTTP code 403 from proxy|Proxy response \(403\)|ENETUNREACH|EAI_AGAIN"
+    r"ProxyConnectFailed|Proxy connection ended before receiving CONNECT response|egress\.denied|tunneling socket could not be established.*403|CONNECT tunnel failed, response 403|Received HTTP code 403 from proxy|Proxy response \(403\)|ENETUNREACH|EAI_AGAIN"
 )
 _AWAY = re.compile(
     r"ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|ERR_SOCKET_TIMEOUT|FETCH_ERROR|network request to|Could not resolve host"
@@ -60,13 +60,25 @@ def blamed_on_denial(failure: Failure, denied: Mapping[str, str | None]) -> Fail
     """
     said = " ".join([failure.message, *(f"{d.message} {d.excerpt or ''}" for d in failure.diagnostics[:1])])
     host = next((host for host, package in denied.items() if host in said or _scripts_of(package, failure, said)), None)
+    if host is None and len(denied) == 1 and failure.reason is FailureReason.GIT_DEPENDENCY_FAILED:
+        # Some managers name the repository, and not the host that has its archives.
+        host = next(iter(denied))
     if host is None or failure.reason not in _VAGUE:
         return failure
     by = f" (tried by {denied[host]})" if denied[host] else ""
+    instead = (
+        "take a release from the registry instead of the repository"
+        if failure.reason is FailureReason.GIT_DEPENDENCY_FAILED
+        else "use an allowed registry"
+    )
+    hint = f"{instead}, or have the operator add {host} to HEADRACE_REGISTRY_HOSTS"
+    # What the tool guessed from the refusal, a missing token for example, would lead astray.
+    first = [diagnostic.but(hint=hint) for diagnostic in failure.diagnostics[:1]]
     return failure.but(
         reason=FailureReason.NETWORK_DENIED,
         message=f"{host} can't be reached from this step: it is none of the hosts that the operator allows{by}",
-        hint="use an allowed registry, or have the operator add the host to HEADRACE_REGISTRY_HOSTS",
+        hint=hint,
+        diagnostics=(*first, *failure.diagnostics[1:]),
     )
 
 

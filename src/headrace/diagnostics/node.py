@@ -21,6 +21,8 @@ _CODE = re.compile(r"^\s*code: '(?P<code>\w+)'")
 _NO_CONNECTION = frozenset(
     {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"}
 )
+#: Node ends with exit code 13 when nothing is left that could settle what the program waits for.
+_WAITING = re.compile(r"^Warning: Detected unsettled top-level await at (?P<file>\S+):(?P<line>\d+)$")
 _HEAP = re.compile(r"JavaScript heap out of memory|Allocation failed - ")
 
 
@@ -32,7 +34,10 @@ class Node:
         if heap:
             return [_heap(heap)]
         at = next((at for at in range(len(lines) - 1, -1, -1) if _uncaught(lines, at)), None)
-        return () if at is None else [_found(lines, at, places)]
+        if at is not None:
+            return [_found(lines, at, places)]
+        waiting = next((line for line in lines if _WAITING.match(line.text)), None)
+        return [_waited(waiting, places)] if waiting else ()
 
 
 def _uncaught(lines: Sequence[LogLine], at: int) -> bool:
@@ -86,6 +91,25 @@ def _found(lines: Sequence[LogLine], at: int, places: Places) -> Found:
             log_seq=lines[at].seq,
         ),
         needle=needle,
+    )
+
+
+def _waited(line: LogLine, places: Places) -> Found:
+    match = _WAITING.match(line.text)
+    assert match is not None  # noqa: S101 - the caller found it
+    file = places.find(match["file"])
+    return Found(
+        reason=FailureReason.COMMAND_FAILED,
+        diagnostic=Diagnostic(
+            tool="node",
+            severity="error",
+            message="the program ended while it still waited for something at this line",
+            code="ERR_UNSETTLED_TOP_LEVEL_AWAIT",
+            file=file,
+            line=int(match["line"]) if file else None,
+            hint="does it ask a question? Nobody answers in a build: give the answer as an option or a variable",
+            log_seq=line.seq,
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
+from headrace.diagnostics.environment import REGISTRY_ACCESS
 from headrace.diagnostics.manifest_lines import lock_file, manifest, project_file
 from headrace.diagnostics.network import network_failure
 from headrace.diagnostics.node_version import node_hint
@@ -193,8 +194,7 @@ def _auth(texts: list[str], places: Places) -> _Said:
     joined = "\n".join(texts)
     url = re.search(r"(?:GET|PUT) (\S+)", joined)
     what = url[1] if url else "the registry"
-    hint = "put the registry's token into .npmrc as ${NPM_TOKEN}, and the variable into the project's settings"
-    return FailureReason.REGISTRY_AUTH_FAILED, f"{what} wants a token", hint, project_file(places, ".npmrc")
+    return FailureReason.REGISTRY_AUTH_FAILED, f"{what} wants a token", REGISTRY_ACCESS, project_file(places, ".npmrc")
 
 
 def _wrong_wish(texts: list[str], places: Places) -> _Said:

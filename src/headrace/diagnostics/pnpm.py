@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
-from headrace.diagnostics.manifest_lines import lock_file, manifest
+from headrace.diagnostics.environment import REGISTRY_ACCESS
+from headrace.diagnostics.manifest_lines import lock_file, manifest, project_file
 from headrace.diagnostics.network import network_failure
 from headrace.diagnostics.node_version import node_hint
 from headrace.diagnostics.places import Places
@@ -15,6 +16,12 @@ from headrace.model.diagnostic import Diagnostic, FailureReason
 _OLD = re.compile(
     r"^[\s\u2009]*\[?(?P<code>ERR_PNPM_\w+|ECONN\w+|ENOTFOUND|ETIMEDOUT|EAI_AGAIN)\]?[\s\u2009]+(?P<text>\S.*)"
 )
+#: pnpm goes on without the whole file, and asks the wrong registry.
+_UNSET = re.compile(r'Issue while reading "[^"]*\.npmrc"\. Failed to replace env in config: \$\{(?P<name>\w+)\}')
+#: Errors that it makes of that.
+_FROM_UNSET = frozenset({"ERR_PNPM_FETCH_401", "ERR_PNPM_FETCH_403", "ERR_PNPM_FETCH_404"})
+#: Git has no code of pnpm's.
+_GIT = re.compile(r"^[\s\u2009]*ERROR[\s\u2009]+Command failed with exit code \d+: (?P<command>git .*)")
 #: From version 12: the code, and below it a tree of causes.
 _NEW = re.compile(r"^Error: (?:(?P<code>ERR_PNPM_\w+)|\s*\N{MULTIPLICATION SIGN} (?P<text>.*))$")
 _BRANCH = re.compile(r"^\s*(?:\N{MULTIPLICATION SIGN}|├─▶|╰─▶)\s?")
@@ -69,11 +76,11 @@ _MEANING: dict[str, tuple[FailureReason, str]] = {
     "ERR_PNPM_TARBALL_INTEGRITY": (FailureReason.LOCKFILE_OUT_OF_DATE, "run `pnpm install` and commit pnpm-lock.yaml"),
     "ERR_PNPM_FETCH_401": (
         FailureReason.REGISTRY_AUTH_FAILED,
-        "put the registry's token into .npmrc as ${NPM_TOKEN}, and the variable into the project's settings",
+        REGISTRY_ACCESS,
     ),
     "ERR_PNPM_FETCH_403": (
         FailureReason.REGISTRY_AUTH_FAILED,
-        "put the registry's token into .npmrc as ${NPM_TOKEN}, and the variable into the project's settings",
+        REGISTRY_ACCESS,
     ),
     "ERR_PNPM_SPEC_NOT_SUPPORTED_BY_ANY_RESOLVER": (FailureReason.CONFIG_ERROR, "correct the entry in package.json"),
     "ERR_PNPM_CATALOG_ENTRY_NOT_FOUND_FOR_SPEC": (
@@ -111,11 +118,50 @@ class Pnpm:
             below = [after.text for after in lines[at + 1 : at + 24]]
             if old := _OLD.match(line.text):
                 found = _found(old["code"], _until_help([old["text"], *below]), places, line.seq)
+                if old["code"] in _FROM_UNSET and (unset := _unset(lines, places)):
+                    return [unset]
                 return [_with_differences(found, below)]
+            if git := _GIT.match(line.text):
+                return [_git(git["command"], below, places, line.seq)]
             if new := _NEW.match(line.text):
                 found = _found(new["code"], _causes([new["text"] or "", *below]), places, line.seq)
                 return [_with_differences(found, below)]
         return ()
+
+
+def _unset(lines: Sequence[LogLine], places: Places) -> Found | None:
+    for line in lines:
+        if match := _UNSET.search(line.text):
+            name = match["name"]
+            return Found(
+                reason=FailureReason.MISSING_ENV,
+                needle=name,
+                diagnostic=Diagnostic(
+                    tool="pnpm",
+                    severity="error",
+                    message=f".npmrc asks for the variable {name}, which is not set: pnpm went on without the file",
+                    file=project_file(places, ".npmrc"),
+                    hint=REGISTRY_ACCESS.replace("NPM_TOKEN", name),
+                    log_seq=line.seq,
+                ),
+            )
+    return None
+
+
+def _git(command: str, below: list[str], places: Places, seq: int) -> Found:
+    cause = next((text.strip() for text in below if text.startswith(("fatal:", "error:", "ERROR:"))), command)
+    return Found(
+        reason=FailureReason.GIT_DEPENDENCY_FAILED,
+        diagnostic=Diagnostic(
+            tool="pnpm",
+            severity="error",
+            message=f"a git dependency can't be fetched: {cause}",
+            file=manifest(places),
+            excerpt=command,
+            hint="take a release from the registry, or a repository that can be reached without a key",
+            log_seq=seq,
+        ),
+    )
 
 
 def _with_differences(found: Found, below: list[str]) -> Found:

@@ -22,7 +22,7 @@ def why_refused(wanted: Wanted, parts: Parts | None) -> Refused | None:
         change = f"to deploy it as files, set {found.as_files}" if found.as_files else ""
         return Refused(
             reason=FailureReason.UNSUPPORTED,
-            message=f"this {what} needs a server to answer, and only files can be deployed yet",
+            message=f"this {what} {found.as_server}, and only files can be deployed yet",
             hint="; or ".join(part for part in (other, change, shown) if part)
             or 'to deploy files, write [build] command = "…" and output = "…" in headrace.toml',
         )

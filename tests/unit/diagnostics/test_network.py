@@ -1,7 +1,7 @@
 """A host that the sandbox was kept from is named as the reason, whatever the tool made of it."""
 
 from headrace.diagnostics.network import blamed_on_denial, blamed_on_limit
-from headrace.model.diagnostic import Failure, FailureReason
+from headrace.model.diagnostic import Diagnostic, Failure, FailureReason
 from headrace.model.plan import StepId
 
 
@@ -41,3 +41,21 @@ def test_connections_that_were_cut_at_a_cap_are_the_reason() -> None:
     assert blamed.reason is FailureReason.NETWORK_LIMIT
     assert "HEADRACE_NETWORK_UPLOAD_BYTES" in (blamed.hint or "")
     assert blamed_on_limit(said, None) == said
+
+
+def test_what_a_tool_guessed_from_a_refusal_does_not_lead_astray() -> None:
+    guess = Diagnostic(
+        tool="npm", severity="error", message="https://npm.corp.example/x wants a token", hint="add a token"
+    )
+    said = failure(FailureReason.REGISTRY_AUTH_FAILED, guess.message).but(diagnostics=(guess,))
+    blamed = blamed_on_denial(said, {"npm.corp.example": None})
+    assert blamed.diagnostics[0].hint == blamed.hint
+    assert "HEADRACE_REGISTRY_HOSTS" in (blamed.hint or "")
+
+
+def test_a_repository_that_may_not_be_reached_is_better_a_release() -> None:
+    said = failure(FailureReason.GIT_DEPENDENCY_FAILED, "a git dependency can't be fetched: https://git.example/a/b")
+    assert "take a release" in (blamed_on_denial(said, {"git.example": None}).hint or "")
+    unnamed = failure(FailureReason.GIT_DEPENDENCY_FAILED, "ProxyConnectFailed (403) downloading tarball x@github:a/b")
+    assert blamed_on_denial(unnamed, {"api.github.com": None}).reason is FailureReason.NETWORK_DENIED
+    assert blamed_on_denial(unnamed, {"api.github.com": None, "b.example": None}) == unnamed

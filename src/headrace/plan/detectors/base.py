@@ -39,7 +39,8 @@ class Detected(Value):
     base: str = "/"
     #: Answers to paths that no file has.
     rules: tuple[RedirectRule, ...] = ()
-    #: What to change so that a server kind makes files.
+    #: What a server kind is, as a refusal says it; and what to change so that it makes files.
+    as_server: str = "needs a server to answer"
     as_files: str = ""
     #: Why it is not built here, and what to do.
     refused: Refused | None = None

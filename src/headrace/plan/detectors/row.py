@@ -58,7 +58,8 @@ class Row:
     output_settings: tuple[str, ...] = ()
     output_flags: tuple[str, ...] = ()
     static: IsStatic = always
-    #: What to change so that it makes files.
+    #: What it is where it makes no files, and what to change so that it does.
+    as_server: str = "needs a server to answer"
     as_files: str = ""
     spa: bool = False
     #: Directory whose files are copied to the output as they are.
@@ -67,6 +68,8 @@ class Row:
     base_setting: str = ""
     #: It often stands beside something else that the project builds, so its own script goes before `build`.
     beside: bool = False
+    #: Its people often have no script for it, so that its build is run as it is.
+    alone: bool = False
     #: Further reason to be one, for marks that others have too.
     when: Callable[[ProjectView], bool] | None = None
     rules: tuple[RedirectRule, ...] = ()
@@ -83,9 +86,9 @@ class ByRow:
     """Implements `Detector` for one row."""
 
     def __init__(self, row: Row, *, alone: bool = False) -> None:
-        """`alone`: its people often have no script for it, so that its build is run as it is."""
+        """`alone`: as the row's own, for a whole group."""
         self.row = row
-        self._alone = alone
+        self._alone = alone or row.alone
 
     @property
     def framework(self) -> str:
@@ -102,7 +105,7 @@ class ByRow:
         static = row.static(view, text)
         output, output_why = _output(row, view, text, script)
         kind: Literal["static", "server"] = "static" if static else "server"
-        reason = "it needs a server" if not static else "" if row.static is always else static
+        reason = f"it {row.as_server}" if not static else "" if row.static is always else static
         return Detected(
             framework=row.framework,
             kind=kind,
@@ -114,6 +117,7 @@ class ByRow:
             output=output,
             output_why=output_why,
             output_candidates=row.output_candidates or _USUAL,
+            as_server=row.as_server,
             as_files=row.as_files,
             spa=row.spa,
             spa_why=_SPA if row.spa else "a page that does not exist is an error",

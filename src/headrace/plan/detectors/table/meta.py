@@ -147,7 +147,9 @@ META = (
         env_prefix=("UMI_APP_",),
     ),
     Row(
-        "expo", "Expo", ("expo",), also=("react-native-web",), build="expo export -p web", dev="expo start --web", spa=True,
+        "expo", "Expo", ("expo",), build="expo export -p web", dev="expo start --web", spa=True,
+        alone=True, static=depends("react-native-web"), as_server="makes an app for phones",
+        as_files="react-dom and react-native-web in package.json: `npx expo install react-dom react-native-web`",
         output_candidates=("web-build",), port=8081, caches=(".expo", "node_modules/.cache"), env_prefix=("EXPO_PUBLIC_",),
     ),
     Row(
