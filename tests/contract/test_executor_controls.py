@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.conftest import ENGINES
 
 import headrace
 from headrace.errors import ExecutorUnavailable
@@ -18,6 +19,7 @@ from headrace.executor import _spec
 from headrace.executor._controls import CONTROLS, Control, Shown
 from headrace.executor._probe.given import Given, Limited, Planted, as_text
 from headrace.executor._prove import NAMESPACES, Held, mounted_python
+from headrace.executor.docker import DockerExecutor
 from headrace.executor.oci import OciExecutor
 from headrace.settings import Settings
 
@@ -31,13 +33,16 @@ found: dict[str, Mapping[str, Held]] = {}
 
 
 def runtimes() -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("lab", ["runc", "crun"], indirect=True)
+    return pytest.mark.parametrize("lab", ["runc", "crun", *ENGINES], indirect=True)
 
 
 async def proof(lab: "Lab") -> Mapping[str, Held]:
     if lab.kind not in found:
-        assert isinstance(lab.executor, OciExecutor)
-        held = await lab.executor.prove(await lab.executor.unproven())
+        if isinstance(lab.executor, DockerExecutor):
+            held = await lab.executor.prove()
+        else:
+            assert isinstance(lab.executor, OciExecutor)
+            held = await lab.executor.prove(await lab.executor.unproven())
         found[lab.kind] = {entry.control: entry for entry in held}
     return found[lab.kind]
 
@@ -75,7 +80,7 @@ async def test_an_executor_that_lacks_a_control_is_refused_until_that_is_accepte
     lab: "Lab", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await remember_here(lab)
-    monkeypatch.setattr(_spec, "_MASKED", ())
+    monkeypatch.setattr(_spec, "MASKED", ())
     with pytest.raises(ExecutorUnavailable) as refused:
         await lab.executor.prepare()
     assert refused.value.exact_code == "executor.controls_missing"

@@ -14,8 +14,9 @@ from headrace.executor._daemon_api import DaemonApi, DaemonError
 from headrace.executor._daemon_plan import OWNER_LABEL
 
 _REPOSITORY = "headrace-sandbox"
+_MUSL, _PYTHON = "headrace.musl", "headrace.python"
 _PULL_SECONDS = 1800.0
-#: As root in a container of the image, without a network. Prints which C library there is, as its last word.
+#: As root in a container of the image, without a network. What it prints are labels.
 _PREPARE = f"""
 set -e
 mkdir -p /app {_spec.HOME} {_spec.TOOLS} /tmp /run/headrace {_spec.INIT.rpartition("/")[0]} {_spec.CA_BUNDLE.rpartition("/")[0]}
@@ -27,7 +28,9 @@ for file in {_spec.CA_BUNDLE} /etc/passwd /etc/group /etc/hosts; do [ -e "$file"
 command -v env > /dev/null
 find / -xdev -type f -perm /6000 -exec chmod a-s {{}} +
 set -- /lib/ld-musl-*
-if [ -e "$1" ]; then echo libc musl; else echo libc glibc; fi
+[ ! -e "$1" ] || echo {_MUSL}=yes
+python=$(command -v python3) || exit 0
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo {_PYTHON}=$python || :
 """
 _CONFIG: dict[str, Any] = {"Env": [], "Entrypoint": [], "Cmd": [], "Volumes": {}, "ExposedPorts": {}, "OnBuild": []}
 
@@ -37,9 +40,12 @@ class Image(NamedTuple):
 
     id: str
     #: Of the operator's image.
+    name: str
     digest: str
     #: Our tool chains, which need glibc, don't run in it.
     musl: bool
+    #: Where it has a Python that the probe of controls runs with; empty for none.
+    python: str
 
 
 def image_digest(daemon: DaemonApi, name: str) -> str | None:
@@ -62,9 +68,8 @@ def provide_image(daemon: DaemonApi, name: str, *, offline: bool) -> Image:
             found = daemon.image(f"{_REPOSITORY}:{tag}")
         if found is None:
             raise DaemonError("it has just been made, and isn't there")
-        return Image(
-            str(found["Id"]), digest, musl=(found["Config"].get("Labels") or {}).get("headrace.libc") == "musl"
-        )
+        labels = found["Config"].get("Labels") or {}
+        return Image(str(found["Id"]), name, digest, labels.get(_MUSL) == "yes", labels.get(_PYTHON, ""))
     except DaemonError as exc:
         raise ExecutorUnavailable(f"the image {name} can't be made ready for sandboxes: {exc}") from exc
 
@@ -106,7 +111,7 @@ def _make(daemon: DaemonApi, digest: str, tag: str, name: str) -> None:
                 f"no sandbox can run in the image {name}: {said.strip()[-300:] or f'its shell ended with {code}'}",
                 hint="the image needs a shell, env, find and cat: set HEADRACE_DOCKER_IMAGE to one that has them",
             )
-        libc = said.rpartition("libc ")[2].strip()
-        daemon.commit(made, _REPOSITORY, tag, {**_CONFIG, "Labels": {"headrace.libc": libc}})
+        labels = dict(line.split("=", 1) for line in said.split() if line.startswith((_MUSL, _PYTHON)))
+        daemon.commit(made, _REPOSITORY, tag, {**_CONFIG, "Labels": labels})
     finally:
         daemon.remove(container)

@@ -32,6 +32,8 @@ SCRIPT = (
 
 #: Which data directory a container belongs to, and which of its sandboxes.
 OWNER_LABEL, SANDBOX_LABEL = "headrace.owner", "headrace.sandbox"
+#: See `_spec.MOUNTS`.
+MOUNTS = {**_spec.MOUNTS, "/etc/passwd": ("ro",), "/etc/group": ("ro",), "/etc/hosts": ("ro",)}
 _PROCESSES = 32_768
 
 
@@ -42,14 +44,13 @@ class Daemon(NamedTuple):
     api: str
     #: `docker` or `podman`.
     kind: str
+    version: str
     #: Every container gets ids of its own from the daemon.
     own_ids: bool
     #: The daemon gives all containers the same ids, which are not the machine's.
     shared_ids: bool
     #: The seccomp profile as a file, for a daemon that reads files.
     profile: str
-    #: Of the label.
-    owner: str
 
 
 def build_user(daemon: Daemon, first_id: int) -> int:
@@ -66,6 +67,7 @@ def daemon_instructions(
     machine: Machine,
     daemon: Daemon,
     image: str,
+    owner: str,
     spec: SandboxSpec,
     command: SandboxCommand,
     place: Path,
@@ -76,6 +78,7 @@ def daemon_instructions(
     directory, limits = place.parents[1], command.limits
     disk, user = directory / "disk", build_user(daemon, first_id)
     egress = egress_of(machine, command, place)
+    labels = {OWNER_LABEL: owner, SANDBOX_LABEL: spec.id}
     shutil.rmtree(disk / "work", ignore_errors=True)
     (disk / "work").mkdir()
     return Instructions(
@@ -91,8 +94,8 @@ def daemon_instructions(
         daemon=DaemonPlan(
             socket=daemon.socket,
             api=daemon.api,
-            container=f"headrace-{daemon.owner}-{spec.id}.{command.index}",
-            config=_config(machine, daemon, image, spec, command, place, user, first_id),
+            container=f"headrace-{owner}-{spec.id}.{command.index}",
+            config=_config(machine, daemon, image, labels, command, place, user, first_id),
             line=shell_line(command, _spec.environment(command, proxy=egress is not None)),
             root=root_plan(machine, spec, disk, first_id, limits.memory_bytes),
             user=user,
@@ -130,7 +133,7 @@ def _config(
     machine: Machine,
     daemon: Daemon,
     image: str,
-    spec: SandboxSpec,
+    labels: Mapping[str, str],
     command: SandboxCommand,
     place: Path,
     user: int,
@@ -162,7 +165,7 @@ def _config(
         "Env": [],
         "Entrypoint": [_spec.INIT],
         "Cmd": ["-c", SCRIPT],
-        "Labels": {OWNER_LABEL: daemon.owner, SANDBOX_LABEL: spec.id},
+        "Labels": dict(labels),
         "HostConfig": host,
     }
 

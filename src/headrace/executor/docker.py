@@ -2,19 +2,22 @@
 
 import asyncio
 import hashlib
-import json
-import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from headrace.errors import ExecutorUnavailable
-from headrace.executor._container_plan import read_machine
+from headrace.errors import ExecutorUnavailable, HeadraceError
+from headrace.executor._base_system import provide_base_system
+from headrace.executor._container_plan import Machine, read_machine
 from headrace.executor._daemon_api import DaemonApi, DaemonError
+from headrace.executor._daemon_found import daemon_findings, find_daemon, socket_of
 from headrace.executor._daemon_image import Image, image_digest, provide_image
 from headrace.executor._daemon_plan import (
+    MOUNTS,
     OWNER_LABEL,
     SANDBOX_LABEL,
     Daemon,
@@ -23,19 +26,19 @@ from headrace.executor._daemon_plan import (
 )
 from headrace.executor._entry import RootEntry
 from headrace.executor._follow import Spawner
-from headrace.executor._instructions import Instructions, write_aside
+from headrace.executor._instructions import Instructions
 from headrace.executor._mounts import STAGE
 from headrace.executor._namespace import Ground
+from headrace.executor._proof import Proof, control_findings, refuse_weak
+from headrace.executor._prove import Held, Promise, mounted_python, prove
 from headrace.executor._runtime import Runtime
 from headrace.executor._sandbox_directory import SandboxDirectory, existing, free_ids, make_directory
-from headrace.executor._seccomp import profile
-from headrace.executor._spec import TOOLS
+from headrace.executor._spec import HOSTNAME, TOOLS, environment
 from headrace.executor._supervised import SupervisedSandbox
-from headrace.model.sandbox import Finding, SandboxCommand, SandboxSpec
+from headrace.model.limits import NetworkPhase
+from headrace.model.sandbox import Finding, SandboxCommand, SandboxMount, SandboxSpec
 from headrace.settings import Settings
 
-#: Where engines listen: Docker's, then Podman's for root.
-SOCKETS = ("/run/docker.sock", "/run/podman/podman.sock")
 _VERSION = "{version}"
 #: Only root can give a container's mounts other owners.
 _GROUND = Ground(STAGE, None)
@@ -47,13 +50,15 @@ class DockerExecutor:
     name: ClassVar[str] = "docker"
     isolated: ClassVar[bool] = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, proven: bool = False, place: str = "containers") -> None:
         self._settings = settings
-        self._root = settings.data_dir / "containers"
+        self._root = settings.data_dir / place
+        # Of containers: two data directories of one machine may have sandboxes of the same name.
         self._owner = hashlib.sha256(bytes(self._root.absolute())).hexdigest()[:12]
         self._spawner = Spawner(_GROUND)
         self._daemon: Daemon | None = None
         self._images: dict[str, Image] = {}
+        self._proven = proven
         self._preparing = asyncio.Lock()
 
     @property
@@ -61,28 +66,29 @@ class DockerExecutor:
         """The image, by the digest that the engine has for its name now. Where it has none, nothing equals it."""
         name = self._settings.docker_image
         with suppress(DaemonError, ExecutorUnavailable):
-            api = DaemonApi(self._socket())
+            api = DaemonApi(socket_of(self._settings))
             every = _VERSION in name
-            found = api.images_digest(name.partition(":")[0]) if every else image_digest(api, name)
-            if found:
+            if found := api.images_digest(name.partition(":")[0]) if every else image_digest(api, name):
                 return f"image {name} {found}"
         return f"image {name} that is not here {secrets.token_hex(8)}"
 
     async def prepare(self) -> None:
-        await asyncio.gather(self.daemon(), asyncio.to_thread(self._spawner.warm))
+        await asyncio.gather(self._found(), asyncio.to_thread(self._spawner.warm))
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
-        daemon = await self.daemon()
-        image = await self._image(daemon, self.image_name(spec), offline=spec.offline)
+        daemon = await self._found()
+        image = await self._image(daemon, self._image_name(spec), offline=spec.offline)
+        await self._refuse_weak(daemon, image)
         directory = self._directory(spec.id)
         kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": free_ids(self._root)})
-        machine = read_machine(skeleton(self._root), Runtime(daemon.kind, daemon.socket), self._settings, _GROUND)
+        machine = self._machine(daemon)
         if image.musl or _VERSION in self._settings.docker_image:
             # Ours needs glibc, or is the one that the image was chosen for.
             spec = spec.but(mounts=tuple(mount for mount in spec.mounts if not _is_node(mount.target)))
 
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
-            return daemon_instructions(machine, daemon, image.id, spec, command, place, log, kept["first_id"])
+            owner = self._owner
+            return daemon_instructions(machine, daemon, image.id, owner, spec, command, place, log, kept["first_id"])
 
         return SupervisedSandbox(
             spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, entry=RootEntry()
@@ -100,28 +106,32 @@ class DockerExecutor:
     async def examine(self) -> Sequence[Finding]:
         from headrace.executor._examine import real_sandbox  # noqa: PLC0415 - only `headrace doctor` needs it
 
+        findings: list[Finding] = []
         try:
-            daemon = await self.daemon()
-            name = self.image_name(None)
-            await self._image(daemon, name)
-        except ExecutorUnavailable as exc:
-            return [Finding(subject="container engine", status="missing", detail=exc.message, fix=exc.hint)]
-        about = await asyncio.to_thread(DaemonApi(daemon.socket).about)
-        return [
-            Finding(subject="container engine", status="ok", detail=f"{about.kind} {about.version}, {daemon.socket}"),
-            Finding(subject="image", status="ok", detail=name),
-            _ids(daemon),
-            await real_sandbox(self),
-        ]
+            daemon = await self._found()
+            findings += daemon_findings(daemon)
+            image = await self._image(daemon, self._image_name(None))
+            findings.append(Finding(subject="image", status="ok", detail=f"{image.name}, {image.digest[:19]}"))
+            held = await self.prove()
+            return [*findings, await real_sandbox(self._beside(image)), *control_findings(held, self._settings)]
+        except HeadraceError as exc:
+            fix = exc.hint or "see the message"
+            return [*findings, Finding(subject="sandbox", status="missing", detail=exc.message, fix=fix)]
 
-    async def daemon(self) -> Daemon:
-        """What is decided once for all sandboxes. Raises ExecutorUnavailable, which says what is missing."""
+    async def prove(self) -> Sequence[Held]:
+        """Try every control of the sandbox now, and remember what was found. Raises ExecutorUnavailable."""
+        daemon = await self._found()
+        image = await self._image(daemon, self._image_name(None))
+        return await self._proof(daemon).anew(partial(self._prove, daemon, image))
+
+    async def _found(self) -> Daemon:
+        """Raises ExecutorUnavailable, which says what is missing."""
         async with self._preparing:
             if self._daemon is None:
-                self._daemon = await asyncio.to_thread(self._look)
+                self._daemon = await asyncio.to_thread(find_daemon, self._settings, self._root)
             return self._daemon
 
-    def image_name(self, spec: SandboxSpec | None) -> str:
+    def _image_name(self, spec: SandboxSpec | None) -> str:
         """The image of a sandbox: the operator's, for the version of Node that the sandbox was to have."""
         tools = [Path(mount.target).name for mount in spec.mounts] if spec else []
         version = next((name.removeprefix("node-") for name in tools if name.startswith("node-")), "lts")
@@ -134,99 +144,71 @@ class DockerExecutor:
                 self._images[name] = await asyncio.to_thread(provide_image, api, name, offline=offline)
             return self._images[name]
 
-    def _look(self) -> Daemon:
-        if os.geteuid() != 0:
-            raise ExecutorUnavailable(
-                "sandboxes in containers need root here too: without it, nothing may be mounted into them",
-                hint="run Headrace as root (sudo), or set HEADRACE_EXECUTOR=process for code that you trust",
-            )
-        api = DaemonApi(path := self._socket())
-        try:
-            about = api.about()
-            ids = any("name=userns" in option for option in api.information().get("SecurityOptions") or ())
-        except DaemonError as exc:
-            raise ExecutorUnavailable(
-                f"no container engine answers: {exc}",
-                hint=f"start Docker (`systemctl start docker`) or Podman's service (`podman system service -t 0 unix://{path}`)",
-            ) from exc
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        Path(STAGE).mkdir(exist_ok=True, mode=0o711)
-        write_aside(self._root / ".seccomp.json", json.dumps(profile()).encode())
-        return Daemon(
-            socket=path,
-            api=about.api,
-            kind=about.kind,
-            own_ids=about.kind == "podman" and _has_ids_for_containers(),
-            shared_ids=about.kind == "docker" and ids,
-            profile=str(self._root / ".seccomp.json"),
-            owner=self._owner,
-        )
+    def _machine(self, daemon: Daemon) -> Machine:
+        return read_machine(skeleton(self._root), Runtime(daemon.kind, daemon.socket), self._settings, _GROUND)
 
-    def _socket(self) -> str:
-        """Raises ExecutorUnavailable."""
-        asked = self._settings.docker_host
-        if asked is None:
-            return next((path for path in SOCKETS if Path(path).is_socket()), SOCKETS[0])
-        path = asked.removeprefix("unix://")
-        if not path.startswith("/"):
-            raise ExecutorUnavailable(
-                f"HEADRACE_DOCKER_HOST is {asked}: sandboxes need an engine of this machine",
-                hint="set it to the path of a Unix socket, such as /run/docker.sock",
-            )
-        return path
+    async def _refuse_weak(self, daemon: Daemon, image: Image) -> None:
+        """Try the controls of the sandbox when it isn't known whether they hold here. Raises ExecutorUnavailable."""
+        async with self._preparing:
+            if not self._proven:
+                accepted = self._settings.accept_weaker_sandbox
+                held = await self._proof(daemon).of(partial(self._prove, daemon, image), accepted)
+                refuse_weak(held, accepted, self.name)
+                self._proven = True
+
+    def _proof(self, daemon: Daemon) -> Proof:
+        place = self._settings.data_dir / "base"
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        about = [daemon.kind, daemon.version, daemon.own_ids, daemon.shared_ids, self._settings.disk_io_bytes]
+        return Proof(place, about)
+
+    def _beside(self, image: Image) -> "DockerExecutor":
+        """One whose sandboxes lie elsewhere: whoever removes what no build needs does not see them."""
+        settings = self._settings.model_copy(update={"docker_image": image.name})
+        return DockerExecutor(settings, proven=True, place="proving-containers")
+
+    async def _prove(self, daemon: Daemon, image: Image) -> Sequence[Held]:
+        executor = self._beside(image)
+        for left in await executor.existing():
+            await executor.discard(left)
+        python: tuple[str, ...] = (image.python,)
+        mounts: tuple[SandboxMount, ...] = ()
+        if not image.python:
+            settings = self._settings
+            base = await asyncio.to_thread(provide_base_system, settings.data_dir, settings.debian_mirror)
+            python, mounts = mounted_python(base)
+        promise = Promise(
+            hostname=HOSTNAME,
+            mounts=MOUNTS,
+            variables=lambda command: list(environment(command, proxy=command.egress.phase is not NetworkPhase.NONE)),
+            descriptors=self._machine(daemon).descriptors,
+            io_bytes=self._settings.disk_io_bytes,
+            python=python,
+            python_mounts=mounts,
+        )
+        with TemporaryDirectory(prefix="headrace-proving-") as place:
+            return await prove(executor.open, promise, Path(place))
 
     def _directory(self, name: str) -> SandboxDirectory:
-        return SandboxDirectory(self._root, name, sweep=lambda: self._remove_containers(name))
+        return SandboxDirectory(self._root, name, sweep=partial(self._remove_containers, name))
 
     def _existing(self) -> Sequence[str]:
         return sorted({*existing(self._root), *(name for name, _ in self._containers())})
 
     def _remove_containers(self, sandbox: str) -> None:
-        """Of supervisors that were killed. A daemon that doesn't answer has none that run: its successor is asked again."""
+        """Of supervisors that were killed. A daemon that doesn't answer keeps its own until somebody asks again."""
         for name, container in self._containers():
             if name == sandbox:
                 with suppress(DaemonError):
-                    DaemonApi(self._socket()).remove(container)
+                    DaemonApi(socket_of(self._settings)).remove(container)
 
     def _containers(self) -> list[tuple[str, str]]:
         """Sandboxes and their containers, as far as the daemon knows of any."""
         try:
-            found = DaemonApi(self._socket()).labelled(f"{OWNER_LABEL}={self._owner}")
+            found = DaemonApi(socket_of(self._settings)).labelled(f"{OWNER_LABEL}={self._owner}")
         except (DaemonError, ExecutorUnavailable):
             return []
         return [(one["Labels"][SANDBOX_LABEL], one["Id"]) for one in found]
-
-
-def _has_ids_for_containers() -> bool:
-    """Whether Podman may give each container ids of its own: `containers` is how it calls itself there."""
-    with suppress(OSError):
-        return all(
-            any(line.startswith("containers:") for line in Path(path).read_text().splitlines())
-            for path in ("/etc/subuid", "/etc/subgid")
-        )
-    return False
-
-
-def _ids(daemon: Daemon) -> Finding:
-    if daemon.own_ids:
-        return Finding(subject="user namespaces", status="ok", detail="every container has ids of its own")
-    if daemon.kind == "podman":
-        line = "containers:2147483648:1000000000"
-        return Finding(
-            subject="user namespaces",
-            status="warning",
-            detail="root in a container is root of this machine, and nobody becomes it; Podman has no ids to give",
-            fix=f"echo {line} | tee -a /etc/subuid /etc/subgid",
-        )
-    detail = "one range for all containers" if daemon.shared_ids else "root in a container is root of this machine"
-    return Finding(
-        subject="user namespaces",
-        status="warning",
-        detail=f"{detail}: Docker has none for each container. Every sandbox has a user of its own all the same",
-        fix="HEADRACE_EXECUTOR=oci"
-        if daemon.shared_ids
-        else "dockerd --userns-remap=default, or HEADRACE_EXECUTOR=oci",
-    )
 
 
 def _is_node(target: str) -> bool:

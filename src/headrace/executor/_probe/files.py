@@ -118,7 +118,7 @@ def no_core_dumps(given: Given) -> Seen:
     0 would not keep a program from being started, so it must not be possible to go there.
     """
     limit = resource.getrlimit(resource.RLIMIT_CORE)
-    lowered = tried(lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, limit[1])))
+    lowered = tried(lambda: _limit_core(0, limit[1]))
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGSEGV, signal.SIG_DFL)
@@ -127,6 +127,13 @@ def no_core_dumps(given: Given) -> Seen:
     dumped = os.WCOREDUMP(os.waitpid(pid, 0)[1])
     seen = {"limit": limit, "setting it to 0": lowered, "a crash left a core": dumped}
     return Seen(limit == (1, 1) and lowered != "done" and not dumped, seen)
+
+
+def _limit_core(soft: int, hard: int) -> None:
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    except ValueError as exc:  # what Python makes of EPERM
+        raise PermissionError(errno.EPERM, str(exc)) from exc
 
 
 def writable_places() -> dict[str, str]:
