@@ -5,6 +5,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 #: Counting may cost at most this part of the time; and this part when there is reason to count.
@@ -90,8 +91,10 @@ class DiskWatch:
         for directory in self._directories:
             with suppress(OSError):
                 about = os.statvfs(directory)
-                # Some file systems make room for files as they come, and say that there are none.
-                return Used(about.f_bavail * about.f_frsize, about.f_favail if about.f_files else 2**62)
+                free = about.f_bavail * about.f_frsize
+                # btrfs makes room for files as they come, and says that there are none. It does not know yet of what is not
+                # written.
+                return Used(free, about.f_favail) if about.f_files else Used(free - _unwritten(), 2**62)
         return Used(2**62, 2**62)
 
 
@@ -103,6 +106,14 @@ def _reserve(directories: Sequence[str]) -> Used:
             files = about.f_files or RESERVE_FILES * _RESERVED_PART
             return Used(min(RESERVE_BYTES, size // _RESERVED_PART), min(RESERVE_FILES, files // _RESERVED_PART))
     return Used()
+
+
+def _unwritten() -> int:
+    """Bytes that the kernel will write to some disk."""
+    with suppress(OSError, ValueError), Path("/proc/meminfo").open(encoding="ascii") as said:
+        fields = dict(line.split(":") for line in said)
+        return sum(int(fields[name].split()[0]) * 1024 for name in ("Dirty", "Writeback"))
+    return 0
 
 
 def used(directory: str) -> Used:
