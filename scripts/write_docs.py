@@ -11,6 +11,7 @@ import importlib
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -270,6 +271,33 @@ def security() -> str:
     return f"{before}{begin}{note}\n" + "\n".join(rows) + f"\n{_CONTROLS_END}{after}"
 
 
+_BAD_INPUTS = """\
+# Bad inputs
+
+Made from `tests/hostile/register.toml` by `scripts/write_docs.py`; a test keeps it up to date, and another one holds the
+register to the tests there are.
+
+What somebody can send that nobody should, and what comes of it. Whatever it is, the answer is a problem with a code and a
+hint, or a build that failed with a reason: never HTTP 500, never a wait without an end, nothing half stored, and what was
+stored before is still there. A reason (`source_forbidden`) is that of a build, a code (`archive.corrupt`) that of a request.
+The numbers are those of the list that the product was built against.
+"""
+
+
+def bad_inputs() -> str:
+    parts = [_BAD_INPUTS]
+    for section in tomllib.loads((ROOT / "tests/hostile/register.toml").read_text())["section"]:
+        rows = [f"\n## {section['title']}\n", "| | What | Answer | Shown by |", "|---|---|---|---|"]
+        for row in section["row"]:
+            if "not_yet" in row:
+                rows.append(f"| {row['id']} | {row['input']} | not yet: {row['not_yet']} | |")
+                continue
+            shown = "<br>".join(f"`{test.rpartition('::')[2]}`" for test in row["shown_by"])
+            rows.append(f"| {row['id']} | {row['input']} | {row['answer']} | {shown} |")
+        parts.append("\n".join(rows))
+    return "\n".join(parts) + "\n"
+
+
 _SHOWN = {
     Shown.INSIDE: "inside",
     Shown.DEED: "deed",
@@ -280,6 +308,7 @@ _SHOWN = {
 
 PAGES = {
     "security.md": security,
+    "bad-inputs.md": bad_inputs,
     "breakages.md": breakages,
     "frameworks.md": frameworks,
     "configuration.md": configuration,

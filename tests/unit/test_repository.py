@@ -13,7 +13,7 @@ from headrace.cli.catalogue import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "headrace"
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SPEC.md", *sorted((ROOT / "docs").glob("*.md"))]
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "manager", "shared", "core", "misc"}
 #: Folders whose files documents may name.
 FOLDERS = ("src", "docs", "scripts", "tests", "examples", "benchmarks", ".ci")

@@ -44,6 +44,8 @@ class Intake:
         self.expect(size)
         parts = self._parts(name)
         if not parts:
+            if not name or not is_directory:
+                raise invalid(f"it has a file without a name: {shown(name)!r}")
             self.has_root = True
             return None
         if parts[0] == _LEFT_OUT:
