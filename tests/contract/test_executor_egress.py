@@ -158,7 +158,10 @@ async def test_there_is_no_way_out_but_the_proxy(lab: "Lab", server: int, phase:
     command = lab.command(("python3", "-c", ESCAPE, str(server), *neighbours), egress=Egress(phase=phase))
     result = await sandbox.run(command, lab.log)
     assert result.exit_code == 0, lab.text("stderr")
-    assert lab.text().split() == ["ECONNREFUSED,ENETUNREACH", "True", "True"]
+    ends, loopback_alone, at_once = lab.text().split()
+    # The last is what a loopback without IPv6 says.
+    assert set(ends.split(",")) <= {"ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL"}
+    assert (loopback_alone, at_once) == ("True", "True")
 
 
 async def test_two_sandboxes_do_not_meet(lab: "Lab") -> None:
@@ -197,7 +200,7 @@ async def test_what_was_counted_survives_proxy_and_supervisor(lab: "Lab", server
     running = asyncio.create_task(sandbox.run(command, lab.log))
     async with asyncio.timeout(30):
         await lab.until_printed("asked")
-    (lock,) = lab.settings.data_dir.glob("sandboxes/sbx_1/commands/0/lock")
+    (lock,) = lab.sandboxes.glob("sbx_1/commands/0/lock")
     os.kill(int(lock.read_text().split()[0]), signal.SIGKILL)
     result = await running
     assert result.killed_by == "lost"
