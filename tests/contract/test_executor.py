@@ -156,6 +156,21 @@ async def test_what_was_written_can_be_taken_and_be_a_layer_of_the_next_sandbox(
     assert (taken / "node_modules/a/index.js").read_text() == "1"
 
 
+async def test_a_directory_that_nobody_may_write_to_can_be_taken_and_removed(lab: "Lab") -> None:
+    sandbox = await lab.open()
+    command = lab.python(
+        "import os\nfor name in ('shut', 'left'):\n os.mkdir(name); open(name + '/file', 'w').write('1'); os.chmod(name, 0o555)",
+        lambda *_: Act(writes={"shut/file": b"1", "left/file": b"1"}),
+    )
+    await sandbox.run(command, lab.log)
+    assert sandbox.take("shut", lab.place / "taken")
+    assert (lab.place / "taken/file").read_text() == "1"
+    if lab.real:
+        assert (lab.place / "taken").stat().st_mode & 0o777 == 0o555
+    await sandbox.close()
+    assert await lab.executor.existing() == []
+
+
 async def test_killing_ends_the_command_with_the_reason_in_two_seconds(lab: "Lab") -> None:
     sandbox = await lab.open()
     running = asyncio.create_task(lab.run(sandbox, Act(stdout=b"begun\n", seconds=1000)))

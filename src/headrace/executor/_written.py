@@ -53,6 +53,12 @@ def _move(name: str, directory: int, into: Path) -> None:
         os.rename(name, into, src_dir_fd=directory)
     except FileNotFoundError:
         raise
+    except PermissionError:
+        # Who is not root needs the right to write to a directory that is moved, and a command may have given it up.
+        mode = stat.S_IMODE(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+        os.chmod(name, mode | stat.S_IRWXU, dir_fd=directory)
+        os.rename(name, into, src_dir_fd=directory)
+        into.chmod(mode)
     except OSError:
         # Another file system.
         shutil.move(f"/proc/self/fd/{directory}/{name}", into)
