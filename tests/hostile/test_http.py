@@ -17,6 +17,7 @@ from tests.acceptance.conftest import Server, tar_of, wait_until
 from tests.soak.fuzz import served
 
 GIB = 1 << 30
+CREATE = "POST /api/v1/workspaces/default/projects HTTP/1.1"
 #: The server may grow by so much while somebody sends what it refuses.
 GROWTH_BYTES = 5 << 20
 
@@ -43,7 +44,7 @@ class Connection:
 
     def head(
         self,
-        line: str = "POST /api/v1/workspaces/default/projects HTTP/1.1",
+        line: str = CREATE,
         *headers: str,
         kind: str = "application/json",
     ) -> None:
@@ -93,7 +94,7 @@ def test_a_body_of_a_gigabyte_is_refused_by_its_announcement(server: Server) -> 
     projects(server)
     before = resident(server)
     with Connection(server) as connection:
-        connection.head("POST /api/v1/workspaces/default/projects HTTP/1.1", f"Content-Length: {GIB}")
+        connection.head(CREATE, f"Content-Length: {GIB}")
         sent = connection.flood(b" " * 65_536, 64 << 20)
         status, problem = connection.answer()
     assert sent < 64 << 20
@@ -102,10 +103,18 @@ def test_a_body_of_a_gigabyte_is_refused_by_its_announcement(server: Server) -> 
     assert projects(server) == []
 
 
+def test_who_asks_before_sending_is_refused_before_sending(server: Server) -> None:
+    with Connection(server) as connection:
+        connection.head(CREATE, f"Content-Length: {GIB}", "Expect: 100-continue")
+        # Not "100 Continue" first.
+        status, problem = connection.answer()
+    assert (status, problem["code"]) == (413, "body.too_large")
+
+
 def test_a_body_without_end_is_cut_off_and_so_is_its_connection(server: Server) -> None:
     before = resident(server)
     with Connection(server) as connection:
-        connection.head("POST /api/v1/workspaces/default/projects HTTP/1.1", "Transfer-Encoding: chunked")
+        connection.head(CREATE, "Transfer-Encoding: chunked")
         sent = connection.flood(b"10000\r\n" + b" " * 65_536 + b"\r\n", 64 << 20)
         status, problem = connection.answer()
     assert sent < 64 << 20
@@ -135,7 +144,7 @@ def test_a_length_that_is_less_than_was_sent_makes_no_second_request_of_the_rest
         hidden = (
             f"DELETE /api/v1/cache/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {connection.token}\r\n\r\n"
         )
-        connection.head("POST /api/v1/workspaces/default/projects HTTP/1.1", "Content-Length: 2", "Connection: close")
+        connection.head(CREATE, "Content-Length: 2", "Connection: close")
         connection.send(b"{}" + hidden.encode())
         status, _ = connection.answer()
     assert status == 422
@@ -144,7 +153,7 @@ def test_a_length_that_is_less_than_was_sent_makes_no_second_request_of_the_rest
 
 def test_a_length_that_is_more_than_was_sent_makes_nothing(server: Server) -> None:
     with Connection(server) as connection:
-        connection.head("POST /api/v1/workspaces/default/projects HTTP/1.1", "Content-Length: 100")
+        connection.head(CREATE, "Content-Length: 100")
         connection.send(b'{"name":"half"}')
         connection.socket.shutdown(socket.SHUT_WR)
         assert connection.answer()[0] in (0, 400)
@@ -252,7 +261,7 @@ def test_a_server_with_a_token_that_can_be_guessed_does_not_start(tmp_path: Path
 
 def test_a_slow_sender_holds_up_nobody(server: Server) -> None:
     with Connection(server) as slow:
-        slow.head("POST /api/v1/workspaces/default/projects HTTP/1.1", "Content-Length: 1000")
+        slow.head(CREATE, "Content-Length: 1000")
         for _ in range(5):
             slow.send(b" ")
             time.sleep(0.05)

@@ -25,20 +25,23 @@ class LastWord:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" else {}
         if "content-length" in headers or "transfer-encoding" in headers:
-            exchange = _Exchange(receive, send)
+            exchange = _Exchange(receive, send, waits=headers.get("expect", "").lower() == "100-continue")
             await self._app(scope, exchange.receive, exchange.send)
         else:
             await self._app(scope, receive, send)
 
 
 class _Exchange:
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, *, waits: bool) -> None:
         self._receive = receive
         self._send = send
+        #: The client sends nothing before it is asked to, which reading does.
+        self._waits = waits
         self._heard_all = False
         self._hangs_up = False
 
     async def receive(self) -> Message:
+        self._waits = False
         message = await self._receive()
         self._heard_all = message["type"] != "http.request" or not message.get("more_body", False)
         return message
@@ -57,7 +60,7 @@ class _Exchange:
 
     async def _let_pass(self, seconds: float, most: int) -> None:
         end = monotonic() + seconds
-        while not self._heard_all and most > 0 and (left := min(_IDLE_SECONDS, end - monotonic())) > 0:
+        while not (self._heard_all or self._waits) and most > 0 and (left := min(_IDLE_SECONDS, end - monotonic())) > 0:
             try:
                 message = await asyncio.wait_for(self.receive(), left)
             except TimeoutError:

@@ -14,6 +14,7 @@ from headrace.plan.manifest import Manifest
 from headrace.plan.package_manager import ManagerChoice
 from headrace.plan.project_file import ProjectFile
 from headrace.plan.project_view import ProjectView, joined
+from headrace.plan.unchecked import unchecked_packages
 from headrace.plan.workspace import member_manifests
 from headrace.plan.workspace_part import WorkspacePart, part_of
 
@@ -69,6 +70,8 @@ def choose_install(
         choices.append(Choice(subject="install inputs", value="all files", why=because, source=needs.unknown[0]))
     if own is None:
         choices.append(install_scripts(workspace, manager))
+    if unchecked := unchecked_packages(workspace, manager):
+        choices.append(unchecked)
     if registry := _registry(workspace):
         reach = "an install reaches only hosts that the operator allows"
         choices.append(Choice(subject="registry", value=registry, why=reach, source=joined(workspace.root, ".npmrc")))

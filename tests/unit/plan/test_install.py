@@ -118,3 +118,28 @@ def test_a_private_registry_is_named_without_its_token() -> None:
     made = plan({".npmrc": npmrc, "package-lock.json": ""})
     assert [choice.value for choice in made.choices if choice.subject == "registry"] == ["npm.corp.example"]
     assert "tok-4f1c" not in made.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("lock", "text"),
+    [
+        (
+            "package-lock.json",
+            '{"resolved": "http://x.example/a-1.tgz"},\n{"resolved": "https://x.example/b-1.tgz",\n "integrity": "sha512-x"}',
+        ),
+        (
+            "yarn.lock",
+            '# yarn lockfile v1\na@1:\n  resolved "https://x.example/a-1.tgz"\nb@1:\n  resolved "https://x.example/b.tgz#0a1b"\n',
+        ),
+        ("pnpm-lock.yaml", "  a@https://x.example/a-1.tgz:\n    resolution: {tarball: https://x.example/a-1.tgz}\n"),
+    ],
+)
+def test_packages_without_a_checksum_are_pointed_out(lock: str, text: str) -> None:
+    said = [choice for choice in plan({lock: text}).choices if choice.subject == "unchecked packages"]
+    assert [(choice.value, choice.source) for choice in said] == [("1", lock)]
+    assert "no checksum for a-1.tgz:" in said[0].why
+
+
+def test_nothing_is_said_of_packages_that_are_checked() -> None:
+    checked = '{"resolved": "https://x.example/b-1.tgz",\n      "integrity": "sha512-x"}'
+    assert "unchecked packages" not in [choice.subject for choice in plan({"package-lock.json": checked}).choices]
