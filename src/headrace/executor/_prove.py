@@ -9,10 +9,8 @@ import asyncio
 import json
 import platform
 import secrets
-import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +19,7 @@ from headrace.errors import ExecutorUnavailable
 from headrace.eventfile import EventFile
 from headrace.executor import _probe
 from headrace.executor._controls import CONTROLS, Chapter, Shown
+from headrace.executor._planted import Outside, answers_of, marked, planted
 from headrace.executor._probe.given import Given, Limited, Planted, as_text
 from headrace.executor._spec import TOOLS
 from headrace.executor.base import Sandbox
@@ -97,10 +96,10 @@ async def prove(open_sandbox: OpenSandbox, promise: Promise, place: Path) -> Seq
     """
     mark = f"headrace-{secrets.token_hex(6)}"
     prover = _Prover(open_sandbox, promise, place, mark)
-    with _planted(mark) as planted:
+    with planted(mark) as outside:
         deeds = asyncio.create_task(prover.deeds())
         try:
-            looked = await prover.look_beside_a_neighbour(planted)
+            looked = await prover.look_beside_a_neighbour(outside)
         finally:
             done = await deeds
     found: dict[str, Held] = {}
@@ -122,7 +121,7 @@ class _Prover:
         self._mark = mark
         self._number = 0
 
-    async def look_beside_a_neighbour(self, planted: "_Outside") -> list[Held]:
+    async def look_beside_a_neighbour(self, outside: Outside) -> list[Held]:
         """Look around in one sandbox while another one runs that has left things and listens."""
         async with _opened(self, "neighbour") as neighbour:
             command = self._command(["leave", self._mark], env={"MARK": self._mark})
@@ -132,22 +131,23 @@ class _Prover:
                 left = await self._said(log, running)
                 beside = Planted(
                     namespaces={kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES},
-                    abstract=[planted.abstract, self._mark],
-                    ports=[planted.port, left["port"]],
-                    addresses=planted.addresses,
+                    abstract=[outside.abstract, self._mark],
+                    ports=[outside.port, left["port"]],
+                    addresses=outside.addresses,
                     mark=self._mark,
                     places=left["places"],
                     ids=tuple(left["ids"]),
                 )
-                looked = await self._look(beside, planted)
-                looked.append(_nobody_comes_in(left["port"], planted.addresses))
+                looked = await self._look(beside, outside)
+                reached = answers_of(self._mark, left["port"], outside.addresses)
+                looked.append(_held("H48", not reached, {"reached at": reached}))
             finally:
                 died = await self._death(neighbour, running)
             return [*looked, died]
 
-    async def _look(self, beside: Planted, planted: "_Outside") -> list[Held]:
+    async def _look(self, beside: Planted, outside: Outside) -> list[Held]:
         again = [c.number for c in CONTROLS if c.chapter in _WITH_NETWORK and Shown.INSIDE in c.shown]
-        allowed = f"localhost:{planted.port}"
+        allowed = f"localhost:{outside.port}"
         async with _opened(self, "look") as sandbox:
             alone = await self._probe(sandbox, beside, None, [])
             return alone + await self._probe(sandbox, beside, allowed, again)
@@ -181,10 +181,10 @@ class _Prover:
 
     async def _death(self, sandbox: Sandbox, running: "asyncio.Task[CommandResult]") -> Held:
         """H57: a tree of processes that won't go is gone."""
-        before, began = len(_marked(self._mark)), time.monotonic()
+        before, began = len(marked(self._mark)), time.monotonic()
         await sandbox.kill(KillReason.CANCELLED)
         took = time.monotonic() - began
-        result, after = await running, len(_marked(self._mark))
+        result, after = await running, len(marked(self._mark))
         # `kill` gives up after 2 s: that it came in time is that nothing is left.
         holds = result.killed_by is KillReason.CANCELLED and after == 0
         return _held("H57", holds, {"processes": before, "left": after, "seconds": round(took, 2)})
@@ -266,45 +266,6 @@ class _opened:  # noqa: N801 - used like a function
         await self._sandbox.close()
 
 
-class _Outside(NamedTuple):
-    """What is planted on the machine."""
-
-    abstract: str
-    port: int
-    addresses: list[str]
-
-
-@contextmanager
-def _planted(mark: str) -> Iterator[_Outside]:
-    """An abstract socket, and a port on every address of this machine."""
-    with ExitStack() as stack:
-        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
-        abstract.bind(f"\0{mark}-outside")
-        abstract.listen()
-        listener = stack.enter_context(socket.create_server(("0.0.0.0", 0)))  # noqa: S104 - for moments; nobody answers
-        yield _Outside(f"{mark}-outside", listener.getsockname()[1], _own_addresses())
-
-
-def _own_addresses() -> list[str]:
-    """Addresses under which this machine is reached from elsewhere."""
-    found = []
-    for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
-        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as any_socket:
-            any_socket.connect((far, 9))
-            found.append(any_socket.getsockname()[0])
-    return found
-
-
-def _nobody_comes_in(port: int, addresses: Sequence[str]) -> Held:
-    """H48: the neighbour listens on all of its addresses."""
-    reached = []
-    for address in ("127.0.0.1", *addresses):
-        with suppress(OSError):
-            socket.create_connection((address, port), timeout=2).close()
-            reached.append(address)
-    return _held("H48", not reached, {"reached": reached} if reached else "refused")
-
-
 def _program() -> list[SandboxFile]:
     """The probe's files as they must lie below the working directory to be imported by their own names."""
     source = Path(_probe.__file__).parent
@@ -322,16 +283,6 @@ def _lines(log: Path, stream: str) -> list[str]:
         if event.get("stream") == stream:
             text += event["line"] + ("\n" if event.get("eol", True) else "")
     return text.split("\n")[:-1]
-
-
-def _marked(mark: str) -> list[int]:
-    """Processes of this machine with the mark in their environment."""
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if f"MARK={mark}".encode() in environ.read_bytes().split(b"\0"):
-                found.append(int(environ.parent.name))
-    return found
 
 
 def _held(control: str, holds: bool, seen: object) -> Held:
