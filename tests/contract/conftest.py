@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from tests.contract.engines import IMAGE, running_engine
+from tests.contract.engines import IMAGE, Engine, import_image
 
 from headrace.eventfile import EventFile
 from headrace.executor._base_system import provide_base_system
@@ -206,19 +206,21 @@ class Engines:
         self._running = ExitStack()
         # Podman wants short paths.
         self._place = Path(self._running.enter_context(TemporaryDirectory(prefix="headrace-", dir="/tmp")))
-        self._sockets: dict[str, str] = {}
+        self._engines: dict[str, Engine] = {}
 
-    def socket(self, kind: str) -> str:
-        if kind not in self._sockets:
+    def engine(self, kind: str) -> Engine:
+        if kind not in self._engines:
             base = provide_base_system(self._base.parent, Settings().debian_mirror)
-            engine = running_engine(kind, self._place / kind, base)
-            self._sockets[kind] = self._running.enter_context(engine)
-        return self._sockets[kind]
+            engine = self._engines[kind] = Engine(kind, self._place / kind)
+            self._running.callback(engine.stop)
+            engine.start()
+            import_image(engine.socket, base)
+        return self._engines[kind]
 
     def stop(self) -> None:
         with self._running:
-            for socket in self._sockets.values():
-                assert DaemonApi(socket).labelled(OWNER_LABEL) == [], "no container of a sandbox is left"
+            for engine in self._engines.values():
+                assert DaemonApi(engine.socket).labelled(OWNER_LABEL) == [], "no container of a sandbox is left"
 
 
 @pytest.fixture(scope="session")
@@ -237,7 +239,7 @@ async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[L
     ):
         pytest.skip(f"{kind} is not installed")
     base = request.getfixturevalue("base_system") if kind in ("runc", "crun", *ENGINES) else None
-    engine = request.getfixturevalue("engines").socket(kind) if kind in ENGINES else None
+    engine = request.getfixturevalue("engines").engine(kind).socket if kind in ENGINES else None
     made = Lab(kind, tmp_path, base, engine)
     yield made
     await made.clean_up()

@@ -9,8 +9,7 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from headrace.executor._daemon_api import DaemonApi, DaemonError
@@ -21,54 +20,56 @@ _START_SECONDS = 60
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@contextmanager
-def running_engine(kind: str, place: Path, base: Path) -> Iterator[str]:
-    """The socket of an engine that has `IMAGE`, made of the base system at `base`."""
-    place.mkdir(parents=True)
-    process = start_engine(kind, place)
-    try:
-        name = import_image(str(place / "socket"), base)
-        assert name
-        yield str(place / "socket")
-    finally:
-        stop_engine(process, place)
+class Engine:
+    """`docker` or `podman`, in the empty directory `place`."""
 
+    def __init__(self, kind: str, place: Path) -> None:
+        self.kind = kind
+        self.socket = str(place / "socket")
+        self._place = place
+        self._process: subprocess.Popen[bytes] | None = None
+        place.mkdir(parents=True)
 
-def start_engine(kind: str, place: Path) -> "subprocess.Popen[bytes]":
-    """Answers when this returns."""
-    argv = _dockerd(place) if kind == "docker" else _podman(place)
-    with (place / "log").open("ab") as log:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={"PATH": _PATH, "CONTAINERS_CONF": str(place / "containers.conf"), "HOME": "/root"},
-        )
-    end = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            DaemonApi(str(place / "socket")).about()
-            return process
-        except DaemonError as exc:
-            if process.poll() is not None or time.monotonic() > end:
-                said = (place / "log").read_text(errors="replace")[-2000:]
-                stop_engine(process, place)
-                raise AssertionError(f"{kind} does not start: {exc}\n{said}") from exc
-            time.sleep(0.05)
+    def start(self) -> None:
+        """It answers when this returns. What it had before it was ended is there again."""
+        place = self._place
+        argv = _dockerd(place) if self.kind == "docker" else _podman(place)
+        with (place / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={"PATH": _PATH, "CONTAINERS_CONF": str(place / "containers.conf"), "HOME": "/root"},
+            )
+        end = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                DaemonApi(self.socket).about()
+                return
+            except DaemonError as exc:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    said = (place / "log").read_text(errors="replace")[-2000:]
+                    self.stop()
+                    raise AssertionError(f"{self.kind} does not start: {exc}\n{said}") from exc
+                time.sleep(0.05)
 
+    def kill(self) -> None:
+        """It dies as by a crash; asked kindly, it would take a quarter of a minute. What runs in its containers goes on."""
+        if self._process:
+            for pid in (self._process.pid, *_containerd(self._place)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait()
 
-def stop_engine(process: "subprocess.Popen[bytes]", place: Path) -> None:
-    """With its children, and without what it has mounted. Asked kindly, engines take a quarter of a minute."""
-    for pid in (process.pid, *_containerd(place)):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
-    mounted = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for point in reversed(mounted):
-        if point.startswith(f"{place}/"):
-            subprocess.run(["umount", "-l", point], check=False, capture_output=True)
+    def stop(self) -> None:
+        """For good: nothing that it has mounted is left."""
+        self.kill()
+        mounted = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for point in reversed(mounted):
+            if point.startswith(f"{self._place}/"):
+                subprocess.run(["umount", "-l", point], check=False, capture_output=True)
 
 
 def _containerd(place: Path) -> list[int]:
