@@ -61,7 +61,6 @@ def _wire(settings: Settings, root: Path, worker: str, events: object, db: Datab
         sources={name: find("source", name)(settings) for name in names("source")},
         executor=executor,
         worker=worker,
-        base_system=executor(settings.executor).base_system,
         public=PublicAddress(domain=settings.sites_domain),
     )
 

@@ -82,7 +82,7 @@ def _private(ctx: Context, key: CacheKey) -> CacheKey:
 def _key(ctx: Context, planned: Planned, trust: Trust) -> CacheKey:
     """The key of the layer among those of this tier."""
     where = scope(ctx.project, trust)
-    return layer_key(planned.plan, planned.tree, scope=where, base_system=ctx.services.base_system)
+    return layer_key(planned.plan, planned.tree, scope=where, base_system=ctx.executor.base_system)
 
 
 async def _decide(

@@ -26,7 +26,7 @@ async def request_build(
     Raises SafeMode where running code is switched off and the build isn't there already; NotFound for a foreign version.
     """
     version = await _stored_version(services, project, version_id)
-    keys, framework = await _keys(services, project, version, options.trust) if version else ([], None)
+    keys, framework = await _keys(services, project, version, options) if version else ([], None)
     if options.force:
         keys = []
     for readable_key in keys:
@@ -120,7 +120,7 @@ async def _stored_version(services: Services, project: Project, version_id: str 
 
 
 async def _keys(
-    services: Services, project: Project, version: Version, trust: Trust
+    services: Services, project: Project, version: Version, options: BuildOptions
 ) -> tuple[list[Digest], str | None]:
     """
     Keys of the version's result, one for each tier, and its framework; none for a version that can't be planned, which its build
@@ -130,7 +130,8 @@ async def _keys(
         planned = await plan_version(services, project, version)
     except StepFailed:
         return [], None
-    keys = [(await key_of_result(services, project, version, planned, tier)).digest for tier in readable(trust)]
+    executor, tiers = services.executor_for(options.executor), readable(options.trust)
+    keys = [(await key_of_result(services, executor, project, version, planned, tier)).digest for tier in tiers]
     return keys, planned.plan.framework
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
+from headrace.executor.base import Executor
 from headrace.model.artifact import Artifact
 from headrace.model.build import Build, Trust
 from headrace.model.digest import Digest
@@ -34,13 +35,18 @@ class _Found(NamedTuple):
 
 
 async def key_of_result(
-    services: Services, project: Project, version: Version, planned: Planned, trust: Trust = Trust.TRUSTED
+    services: Services,
+    executor: Executor,
+    project: Project,
+    version: Version,
+    planned: Planned,
+    trust: Trust = Trust.TRUSTED,
 ) -> CacheKey:
-    """The key under which a build of this trust saves its result."""
+    """The key under which a build of this trust in this executor saves its result."""
     own = None if trust is Trust.TRUSTED else scope(project, trust)
     secrets = await fingerprints(services, project, planned.plan) if trust is Trust.TRUSTED else {}
     return result_key(
-        planned.plan, version.tree, project.settings.env, services.base_system, secrets=secrets, untrusted=own
+        planned.plan, version.tree, project.settings.env, executor.base_system, secrets=secrets, untrusted=own
     )
 
 
@@ -60,10 +66,10 @@ async def reuse_result(ctx: Context, version: Version, planned: Planned) -> Arti
 async def _decide(ctx: Context, version: Version, planned: Planned, found: _Found | None) -> CacheKey:
     """Record what the cache answers; the key of this build's result."""
     trust = found.trust if found else ctx.build.options.trust
-    key = found.key if found else await key_of_result(ctx.services, ctx.project, version, planned, trust)
+    key = found.key if found else await key_of_result(ctx.services, ctx.executor, ctx.project, version, planned, trust)
     async with ctx.services.db.read() as c:
         before = await results.last_inputs(c, ctx.project.id, "result")
-    trusted = await key_of_result(ctx.services, ctx.project, version, planned)
+    trusted = await key_of_result(ctx.services, ctx.executor, ctx.project, version, planned)
     differs = None if found else first_difference(trusted, before)
     made_by, seconds = (found.build.id, found.seconds) if found else (None, None)
     ctx.record(
@@ -103,7 +109,7 @@ async def built_before(services: Services, project: Project, key: Digest) -> Bui
 async def _found(ctx: Context, version: Version, planned: Planned) -> _Found | None:
     """The result in the first of the tiers that this build may read and that has it."""
     for trust in readable(ctx.build.options.trust):
-        key = await key_of_result(ctx.services, ctx.project, version, planned, trust)
+        key = await key_of_result(ctx.services, ctx.executor, ctx.project, version, planned, trust)
         build = await built_before(ctx.services, ctx.project, key.digest)
         if build is None or build.artifact is None:
             continue

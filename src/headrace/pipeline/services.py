@@ -52,8 +52,6 @@ class Services:
     executor: Callable[[str], Executor]
     #: Name of this process in leases. Its lock file is held as long as it lives.
     worker: str
-    #: What cache keys say of the sandbox's base system.
-    base_system: str
     #: Where sites are reached, once a server listens: port behind the domain.
     public: PublicAddress = field(default_factory=PublicAddress)
     #: Plans of trees that were planned lately: planning is pure, so they hold as long as they are remembered.
@@ -67,6 +65,11 @@ class Services:
     def sealer(self) -> Sealer:
         """Seals what nobody may read in the database."""
         return Sealer(server_secret(self.settings))
+
+    @property
+    def base_system(self) -> str:
+        """What cache keys say of the system in which commands of previews run."""
+        return self.executor(self.settings.executor).base_system
 
     def executor_for(self, asked: str | None) -> Executor:
         """

@@ -41,7 +41,6 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         sources={"archive": ArchiveFetcher(settings)},
         executor=lambda _: executor,
         worker="w-test",
-        base_system=executor.base_system,
         public=PublicAddress(port=7700),
     )
     await db.close()

@@ -39,7 +39,6 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         sources={},
         executor=lambda _: executor,
         worker="w-test",
-        base_system=executor.base_system,
     )
     await db.close()
 
