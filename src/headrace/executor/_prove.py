@@ -46,7 +46,7 @@ _BOOT = (
 _LOADERS = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 _LIMITS = Limits(memory_bytes=96 * MIB, pids=64, cpus=0.75, disk_bytes=64 * MIB, seconds=180)
-_BEGIN_SECONDS = 30
+_BEGIN_SECONDS = 60
 #: Chapters that are looked at again in a sandbox with a network phase.
 _WITH_NETWORK = (Chapter.IDENTITY, Chapter.NETWORK)
 

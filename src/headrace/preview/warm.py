@@ -243,6 +243,8 @@ class Warm:
             result = self._run.result()
         except (ExecutorUnavailable, asyncio.CancelledError) as exc:
             return str(exc) or "its sandbox was closed"
+        if result.disk_limit == "machine":
+            return "the disk of this machine is nearly full"
         if result.killed_by is not None:
             return _KILLED.get(result.killed_by, f"it was killed ({result.killed_by})")
         return f"it exited with {result.exit_code}"
