@@ -1,6 +1,7 @@
 """The limit of the disk, on each file system that a data directory may lie on, and where the machine itself runs out of space."""
 
 import inspect
+import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ import pytest
 from tests.contract.conftest import Lab
 
 from headrace.executor._probe import deeds
+from headrace.executor.oci import OciExecutor
 from headrace.model.limits import GIB, MIB
 from headrace.model.sandbox import KillReason, SandboxCommand
 
@@ -63,3 +65,14 @@ async def test_who_fills_the_machine_is_ended_before_it_is_full(lab: Lab) -> Non
 
 def doing(lab: Lab, deed: str, **limits: int) -> SandboxCommand:
     return lab.command(("python3", "-c", f"{inspect.getsource(deeds)}\nDEEDS[{deed!r}]()"), limits=limits)
+
+
+@pytest.mark.parametrize("file_system", ["ext4"], indirect=True)
+async def test_traffic_of_the_disk_keeps_to_its_limit_where_one_is_set(lab: Lab) -> None:
+    rate = 8 * MIB
+    limited = lab.settings.model_copy(update={"disk_io_bytes": rate})
+    executor = OciExecutor(limited)
+    held = {entry.control: entry for entry in await executor.prove(await executor.unproven())}
+    seen = json.loads(held["H52"].seen)
+    assert held["H52"].holds
+    assert (seen["limit"], seen["bytes a second"] > 0) == (rate, True)
