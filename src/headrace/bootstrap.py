@@ -20,6 +20,7 @@ from headrace.pipeline.work import Worker
 from headrace.queue.inline import InlineQueue
 from headrace.records.database import Database, sqlite_url
 from headrace.registry import find, names
+from headrace.reserve import Reserve
 from headrace.settings import Settings
 
 
@@ -48,10 +49,12 @@ def _wire(settings: Settings, root: Path, worker: str, events: object, db: Datab
         opened: Executor = find("executor", name)(settings)
         return opened
 
+    reserve = Reserve(root)
     return Services(
         settings=settings,
+        reserve=reserve,
         db=db,
-        journal=Journal(db, events),  # type: ignore[arg-type]  # found by name: the contract suite is its type check
+        journal=Journal(db, events, before_writing=reserve.use),  # type: ignore[arg-type]  # found by name: the contract suite is its type check
         events=events,  # type: ignore[arg-type]
         store=find("store", "local")(root / "blobs"),
         layers=Layers(root / "layers"),

@@ -38,6 +38,14 @@ class FileState(NamedTuple):
     closed: bool = False
 
 
+class NotFlushed(Exception):
+    """Records are in the log from number `first` on, and may be gone after a power cut."""
+
+    def __init__(self, first: int, cause: OSError) -> None:
+        super().__init__(f"the disk did not confirm records from {first} on: {cause}")
+        self.first = first
+
+
 def state_path(path: Path) -> Path:
     return path.with_name(path.name + ".state")
 
@@ -69,7 +77,8 @@ class EventFile:
         records with a newline between them.
 
         `close` ends the log with these records. With `durable` they have reached the disk when this returns.
-        Raises Conflict (`log.closed`) when the log has ended, OSError when the disk is full.
+        Raises Conflict (`log.closed`) when the log has ended, OSError when the disk is full. NotFlushed when they are in the log,
+        and only the disk did not confirm it: they must not be appended again.
         """
         body = b"\n".join(records)
         if not body:
@@ -80,9 +89,12 @@ class EventFile:
             written = os.dup(self._fd) if durable else -1
         if durable:
             # Outside the lock: a flush waits for the log lines of others too, and they must not wait for it.
-            _flush(written)
-            if first == 1:
-                _flush(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
+            try:
+                _flush(written)
+                if first == 1:
+                    _flush(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
+            except OSError as exc:
+                raise NotFlushed(first, exc) from exc
         return first
 
     def state(self) -> FileState:

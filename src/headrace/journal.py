@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headrace.errors import LeaseLost, NotFound
+from headrace.errors import HeadraceError, LeaseLost, NotFound
 from headrace.events.base import EventLog
 from headrace.model.build import Build, BuildStatus, Trust
 from headrace.model.event import BuildCompleted, BuildCreated, CacheDecision, CancelRequested, Event
@@ -29,9 +29,11 @@ _REPLAY_BATCH = 1000
 
 
 class Journal:
-    def __init__(self, db: Database, events: EventLog) -> None:
+    def __init__(self, db: Database, events: EventLog, *, before_writing: Callable[[], None] = lambda: None) -> None:
+        """`before_writing` may make room on the disk."""
         self._db = db
         self._events = events
+        self._before_writing = before_writing
         self._listeners: list[Listener] = []
         #: Builds whose row may have missed an event that this process appended.
         self._behind: set[str] = set()
@@ -54,21 +56,33 @@ class Journal:
     ) -> Sequence[Event]:
         """Several events of one build, in one append and one transaction."""
         build_id = events[0].build_id
-        async with self._db.write(durable=False) as c:
-            build = await builds.get(c, build_id, lock=True)
-            if lease is not None and not (lease.build_id == build_id and await builds.holds(c, lease)):
-                raise LeaseLost(f"{lease.worker} no longer holds {build_id}")
-            if build is None and not isinstance(events[0], BuildCreated):
-                raise NotFound(f"no build {build_id}")
-            if build_id in self._behind:
-                build = await self._catch_up(c, build, build_id)
-            # Whatever goes wrong from here on, the log may have the events while the row has not.
-            self._behind.add(build_id)
-            stored = await self._events.append(build_id, events, close=close)
-            await _absorb(c, build, stored)
-        self._behind.discard(build_id)
+        self._before_writing()
+        stored: Sequence[Event] = ()
+        try:
+            async with self._db.write(durable=False) as c:
+                build = await self._of_holder(c, events[0], lease)
+                if build_id in self._behind:
+                    build = await self._catch_up(c, build, build_id)
+                # Whatever goes wrong from here on, the log may have the events while the row has not.
+                self._behind.add(build_id)
+                stored = await self._events.append(build_id, events, close=close)
+                await _absorb(c, build, stored)
+            self._behind.discard(build_id)
+        except HeadraceError as exc:
+            if not stored:
+                raise
+            # They are facts. Whoever was told otherwise would say them again.
+            _log.warning("a row is behind its log", build_id=build_id, error=str(exc))
         self._tell(stored)
         return stored
+
+    async def _of_holder(self, c: AsyncConnection, first: Event, lease: Lease | None) -> Build | None:
+        build = await builds.get(c, first.build_id, lock=True)
+        if lease is not None and not (lease.build_id == first.build_id and await builds.holds(c, lease)):
+            raise LeaseLost(f"{lease.worker} no longer holds {first.build_id}")
+        if build is None and not isinstance(first, BuildCreated):
+            raise NotFound(f"no build {first.build_id}")
+        return build
 
     async def replay(self, build_id: str) -> Build | None:
         """Apply what the log has and the row has not seen; the build after it. Safe to repeat, and cheap when done."""

@@ -207,35 +207,38 @@ def server_secret(settings: Settings) -> bytes:
     What this server signs and seals with, kept in the data directory, made on first use. With another one all signed links are
     worthless, and no sealed value can be opened.
     """
-    path = settings.data_dir / "secret"
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        # Whole when it has its name: another process may read it at once.
-        making = path.with_name(f".secret.{os.getpid()}.{secrets.token_hex(4)}")
-        descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(32))
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileExistsError):
-                os.link(making, path)
-        finally:
-            making.unlink()
-    return path.read_bytes()
+    return _kept(settings.data_dir / "secret", secrets.token_bytes(32))
 
 
 def api_token(settings: Settings) -> str:
     """The API token: the configured one, or the one kept in the data directory, made on first use with mode 0600."""
-    if settings.token:
-        return settings.token
-    path = settings.data_dir / "token"
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return (
+        settings.token
+        or _kept(settings.data_dir / "token", f"hr_api_{secrets.token_urlsafe(32)}".encode()).decode().strip()
+    )
+
+
+def _kept(path: Path, new: bytes) -> bytes:
+    """
+    What the file holds, which is `new` when there was none. It gets its name when its bytes are on the disk: an empty one after
+    a power cut would be a secret that everybody knows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists():
+        if kept := path.read_bytes():
+            return kept
+        path.unlink()
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        token = f"hr_api_{secrets.token_urlsafe(32)}"
-        file.write(token)
-    return token
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(new)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was faster
+            os.link(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(directory)
+    os.close(directory)
+    return path.read_bytes()

@@ -7,6 +7,7 @@ import time
 
 from endurance.figures import figure
 from endurance.injection import Campaign, load, run
+from endurance.power import own_mounts
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
         for one in load():
             print(f"{one.number:5} {one.name}")
         return 0
+    own_mounts()
     campaign = Campaign(given.seed, only=given.only, long=given.long)
     numbers = range(given.first, given.first + given.count)
     began = time.monotonic()

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problems: every answer that is not a success has this one shape, and a code that never changes."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from headrace.disk import storage_errors
 from headrace.errors import (
     BadRequest,
     HeadraceError,
@@ -19,11 +21,14 @@ from headrace.errors import (
     NotFound,
     StepFailed,
     TooManyRequests,
+    Unavailable,
 )
 from headrace.model.change import FileConflict
 from headrace.model.digest import Digest
 
 MEDIA_TYPE = "application/problem+json"
+
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 #: Codes of parameters that a page or a stream is asked for with.
 _PAGE_PARAMETERS = {"limit", "cursor", "after", "after_id"}
@@ -110,6 +115,18 @@ async def on_headrace_error(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, HeadraceError):
         raise exc
     return problem(request.scope, exc)
+
+
+async def on_os_error(request: Request, exc: Exception) -> Response:
+    """A disk that is full or broken, a machine that is short of descriptors: not the client's fault, and it may pass."""
+    if isinstance(exc, OSError) and exc.errno in _SHORT:
+        error = Unavailable(f"the server is short of something: {exc.strerror}", code="server.short", hint="try again")
+        return problem(request.scope, error)
+    try:
+        with storage_errors():
+            raise exc
+    except HeadraceError as known:
+        return problem(request.scope, known)
 
 
 async def on_step_failed(request: Request, exc: Exception) -> Response:

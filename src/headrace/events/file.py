@@ -6,14 +6,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
+import structlog
+
+from headrace.disk import storage_errors
 from headrace.errors import Conflict, NotFound
-from headrace.eventfile import EventFile, offset_after, read_state, retired_path, state_path
+from headrace.eventfile import EventFile, NotFlushed, offset_after, read_state, retired_path, state_path
 from headrace.events._records import decode, encode, numbered, stamped
 from headrace.events._retired import compress_log, open_retired
 from headrace.events._tail import Tail
 from headrace.events.base import Fact
 from headrace.model.event import Event, Log
 from headrace.model.preview import PreviewFact
+
+_log = structlog.get_logger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,120}")
 #: Logs kept open for appending. One that is let go too early is opened again.
@@ -105,7 +110,11 @@ class FileEventLog:
         while len(self._files) > _OPEN_FILES:
             self._let_go(next(iter(self._files)))
         try:
-            first = file.append(records, close=close, durable=durable)
+            with storage_errors():
+                first = file.append(records, close=close, durable=durable)
+        except NotFlushed as exc:
+            _log.error("a log may lose its end with the power", log=log, error=str(exc))
+            first = exc.first
         except Conflict:
             self._let_go(log)
             raise

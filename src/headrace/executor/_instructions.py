@@ -27,6 +27,10 @@ from headrace.loglines import Origin
 LEDGER = "network"
 
 
+#: An end is smaller.
+_ROOM = 4096
+
+
 @dataclass(frozen=True, kw_only=True)
 class ContainerPlan:
     """A command in a container. `bundle/config.json` is ready."""
@@ -170,7 +174,7 @@ def first_process(directory: Path) -> int | None:
 
 def write_aside(path: Path, data: bytes) -> None:
     """Write and rename, so that a reader sees all or nothing, also after the power was cut."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = _aside(path)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, data)
@@ -178,6 +182,32 @@ def write_aside(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     aside.rename(path)
+
+
+def take_room(path: Path) -> int | None:
+    """A descriptor of a file beside `path` whose space is taken already; None when there is none any more."""
+    with suppress(OSError):
+        descriptor = os.open(_aside(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, _ROOM)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+    return None
+
+
+def write_into_room(descriptor: int, path: Path, data: bytes) -> None:
+    """`write_aside` on a disk that is full by now."""
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))
+    os.fsync(descriptor)
+    os.close(descriptor)
+    _aside(path).rename(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def ask_to_kill(directory: Path, reason: str) -> None:

@@ -99,14 +99,18 @@ class SandboxDirectory:
             if has_started(command) and not has_ended(command):
                 self.bury(command)
 
-    def bury(self, command: Path) -> None:
-        """The supervisor of `command` was killed. What it left behind goes, and the command gets an end."""
+    def bury(self, command: Path) -> CommandResult:
+        """
+        The supervisor of `command` was killed. What it left behind goes, and the command gets an end, which is returned: a disk
+        that is full does not take it.
+        """
         seconds = seconds_since_start(command)
         self._kill_processes()
         result = CommandResult(killed_by=KillReason.LOST, seconds=seconds)
-        with suppress(FileNotFoundError):  # the sandbox was removed meanwhile
+        with suppress(OSError):  # or the sandbox was removed meanwhile
             if not has_ended(command):
                 write_aside(command / "exit.json", result.model_dump_json().encode())
+        return result
 
     def remove(self) -> None:
         """Kill what runs and remove everything. Safe to repeat, and to be done by two at once."""

@@ -72,7 +72,9 @@ class SupervisedSandbox:
             descriptor = supervisor(place)
             if descriptor is None and has_started(place):
                 if not has_ended(place):
-                    await asyncio.to_thread(self._directory.bury, place)
+                    lost = await asyncio.to_thread(self._directory.bury, place)
+                    if place.is_dir() and not has_ended(place):
+                        return lost
                 continue
             if descriptor is None:
                 descriptor = await asyncio.to_thread(self._start, command, place, log)

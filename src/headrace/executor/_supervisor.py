@@ -26,8 +26,10 @@ from headrace.executor._instructions import (
     ask_to_kill,
     asked_to_kill,
     read_instructions,
+    take_room,
     tell_running,
     write_aside,
+    write_into_room,
 )
 from headrace.executor._mounts import hide_mount, network_at, private_mounts
 from headrace.executor._namespace import Ground
@@ -62,8 +64,13 @@ def supervise(directory: Path, prepared: Prepared | OSError | None) -> None:
         return
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()} {time.monotonic()}".encode(), 0)
-    result = _Supervisor(directory, read_instructions(directory), prepared).run()
-    write_aside(directory / "exit.json", json.dumps(result).encode())
+    end = directory / "exit.json"
+    room = take_room(end)
+    result = json.dumps(_Supervisor(directory, read_instructions(directory), prepared).run()).encode()
+    if room is None:
+        write_aside(end, result)
+    else:
+        write_into_room(room, end, result)
 
 
 class _Supervisor:

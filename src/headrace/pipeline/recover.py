@@ -22,6 +22,7 @@ async def keep_recovering(services: Services) -> None:
     """Recover until cancelled."""
     while True:
         try:
+            await asyncio.to_thread(services.reserve.hold)
             await recover(services)
         except HeadraceError as exc:  # a locked database now may answer in five seconds
             _log.warning("recovery will be tried again", error=str(exc))

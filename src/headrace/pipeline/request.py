@@ -23,7 +23,8 @@ async def request_build(
     """
     A build of the version (or of what the project's source holds now), and whether it is a new one.
 
-    Raises SafeMode where running code is switched off and the build isn't there already; NotFound for a foreign version.
+    Raises SafeMode where running code is switched off and the build isn't there already; NotFound for a foreign version;
+    StoreFull when the disk has too little left.
     """
     version = await _stored_version(services, project, version_id)
     keys, framework = await _keys(services, project, version, options) if version else ([], None)
@@ -43,6 +44,7 @@ async def request_build(
             code="executor.no_isolation",
             field="/options/trust",
         )
+    services.reserve.check()
     build = Build(
         id=new_id("build"),
         project_id=project.id,

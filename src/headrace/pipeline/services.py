@@ -12,6 +12,7 @@ from headrace.layers.layers import Layers
 from headrace.pipeline.values import Planned
 from headrace.queue.base import Queue
 from headrace.records.database import Database
+from headrace.reserve import Reserve
 from headrace.sealing import Sealer
 from headrace.settings import Settings, server_secret
 from headrace.source.base import SourceFetcher
@@ -38,6 +39,7 @@ class PublicAddress:
 @dataclass(frozen=True, kw_only=True)
 class Services:
     settings: Settings
+    reserve: Reserve
     db: Database
     journal: Journal
     events: EventLog

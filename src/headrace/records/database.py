@@ -191,6 +191,12 @@ def _translate(said: str) -> HeadraceError:
         return _busy()
     if "disk is full" in said or "No space left" in said:
         return StoreFull("no space is left for the database", hint="free some disk space; nothing stored was lost")
+    if "disk I/O error" in said:
+        return Unavailable(
+            "the disk of the database does not answer as it should",
+            code="storage.error",
+            hint="look at the kernel's log; nothing that was acknowledged is lost",
+        )
     if "not a database" in said or "malformed" in said or "encrypted" in said:
         return DatabaseUnusable("the database file is damaged or not a database", hint="restore it from a backup")
     if "readonly" in said or "unable to open" in said:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from endurance import faults
 from endurance.invariants import check_all
+from endurance.power import Disk
 from endurance.rig import Rig, new_rig
 
 
@@ -26,6 +27,8 @@ class Fault:
     weight: int = 1
     #: Needs a rig of its own, which the fault makes: a small disk, two servers, another clock.
     own_rig: bool = False
+    #: The disk of the rig's data directory; with it, the rig is the fault's own.
+    disk: Disk | None = None
     #: Takes more of the machine than a short run may.
     long: bool = False
 
@@ -84,8 +87,8 @@ class Campaign:
     @contextmanager
     def _rig(self, chosen: Fault, executor: str, chance: random.Random) -> Iterator[Rig]:
         """Most share a rig, as faults of one machine would; a rig in which something failed is not used again."""
-        if chosen.own_rig:
-            with new_rig(chance, executor, long=self._long) as rig:
+        if chosen.own_rig or chosen.disk:
+            with new_rig(chance, executor, long=self._long, disk=chosen.disk) as rig:
                 yield rig
             return
         if executor not in self._rigs:

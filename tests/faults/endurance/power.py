@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from endurance.programs import fresh
 from headrace import linux
@@ -21,21 +22,36 @@ _SHUTDOWN, _NO_FLUSH = 0x8004587D, 2
 _MIB = 2**20
 
 
-class Image:
-    """An ext4 file system in a file, mounted at `path`."""
+class Disk(NamedTuple):
+    """What a file system is to be: `ext4` or `tmpfs`, its size, and how many files it may have."""
 
-    def __init__(self, place: Path, *, mib: int = 192, inodes: int | None = None) -> None:
-        self.path = place / "disk"
-        self._file = place / "disk.ext4"
+    kind: str = "ext4"
+    mib: int = 192
+    inodes: int | None = None
+
+
+class Image:
+    """A file system of its own, mounted at `path`."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self.path = path
+        self._disk = disk
+        self._file = path.with_name(f"{path.name}.image")
         self.path.mkdir()
-        with self._file.open("wb") as file:
-            file.truncate(mib * _MIB)
-        options = [] if inodes is None else ["-N", str(inodes)]
-        subprocess.run(["mkfs.ext4", "-q", "-F", *options, str(self._file)], check=True)
+        if disk.kind == "ext4":
+            with self._file.open("wb") as file:
+                file.truncate(disk.mib * _MIB)
+            options = [] if disk.inodes is None else ["-N", str(disk.inodes)]
+            # No room for root alone: the server of a test is root.
+            subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", *options, str(self._file)], check=True)
         self.mount()
 
     def mount(self) -> None:
-        subprocess.run(["mount", "-o", "loop", str(self._file), str(self.path)], check=True)
+        what, options = [str(self._file)], "loop"
+        if self._disk.kind == "tmpfs":
+            inodes = "" if self._disk.inodes is None else f",nr_inodes={self._disk.inodes}"
+            what, options = ["-t", "tmpfs", "headrace-test"], f"size={self._disk.mib}m{inodes}"
+        subprocess.run(["mount", "-o", options, *what, str(self.path)], check=True)
 
     def cut(self) -> None:
         """The power goes. Everything that is asked of the file system from now on fails."""
@@ -46,7 +62,7 @@ class Image:
             os.close(descriptor)
 
     def unmount(self) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 20
         while subprocess.run(["umount", str(self.path)], capture_output=True, check=False).returncode:
             if time.monotonic() > end:
                 raise AssertionError(f"{self.path} is still in use")
@@ -63,8 +79,12 @@ def own_mounts() -> None:
 
 
 @contextmanager
-def image(place: Path, *, mib: int = 192, inodes: int | None = None) -> Iterator[Image]:
-    made = Image(place, mib=mib, inodes=inodes)
+def mounted(path: Path, disk: Disk | None) -> Iterator[Image | None]:
+    """A new file system at `path`, as long as this is open; nothing without one."""
+    if disk is None:
+        yield None
+        return
+    made = Image(path, disk)
     try:
         yield made
     finally:
@@ -76,7 +96,8 @@ def cut_during(program: str, place: Path, seconds: float) -> int:
     Cut the power `seconds` after the program's first promise, and check what is there after a restart; how much was promised.
     Raises AssertionError.
     """
-    with image(fresh(place)) as disk:
+    with mounted(fresh(place) / "disk", Disk()) as disk:
+        assert disk
         process = _program(program, disk.path, "1000000", stdout=subprocess.PIPE)
         assert process.stdout
         said = process.stdout.readline()

@@ -16,12 +16,13 @@ from pathlib import Path
 import httpx2
 
 from endurance import projects
+from endurance.power import Disk, Image, mounted
 from endurance.server import Server, new_data_dir
 
 #: A worker that is silent this long loses its builds. Short, so that an injection does not take long.
 LEASE_SECONDS = 3.0
 STEPS = ("source", "plan", "dependencies", "build", "verify", "artifact", "deploy")
-RESOURCES = {"cpus": 2, "memory_bytes": 512 * 2**20}
+RESOURCES = {"cpus": 2, "memory_bytes": 512 * 2**20, "log_bytes": 8 * 2**20}
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Rig:
     executor: str
     #: Injections take all the time and load that they need; otherwise what a small machine has.
     long: bool = False
+    #: The disk of the data directory, when it has one of its own.
+    disk: Image | None = None
     server: Server = field(init=False)
     promised: list[Promised] = field(default_factory=list)
     _projects: int = 0
@@ -145,19 +148,26 @@ def _may_be_ours(process: Path) -> bool:
 
 
 @contextmanager
-def new_rig(chance: random.Random, executor: str, *, long: bool = False, place: Path | None = None) -> Iterator[Rig]:
-    """A rig in a directory of its own, with a server that runs."""
+def new_rig(chance: random.Random, executor: str, *, long: bool = False, disk: Disk | None = None) -> Iterator[Rig]:
+    """A rig in a directory of its own, or on a disk of its own, with a server that runs."""
     made = Path(tempfile.mkdtemp(prefix="headrace-faults-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
-    rig = Rig(place or made, chance, executor, long)
+    with mounted(made / "data", disk) as image:
+        rig = Rig(made, chance, executor, long, image)
+        with _served(rig):
+            yield rig
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _served(rig: Rig) -> Iterator[None]:
     try:
         rig.server.start()
-        yield rig
+        yield
     finally:
         rig.server.close()
         for pid in rig.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(made, ignore_errors=True)
 
 
 class Visitor:

@@ -15,6 +15,7 @@ from headrace.pipeline.services import PublicAddress, Services
 from headrace.preview.sessions import Previews, open_previews
 from headrace.queue.inline import InlineQueue
 from headrace.records.database import Database, sqlite_url
+from headrace.reserve import Reserve
 from headrace.settings import Settings
 from headrace.source.archive import ArchiveFetcher
 from headrace.store.local import LocalStore
@@ -30,6 +31,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     executor = FakeExecutor(settings)
     yield Services(
         settings=settings,
+        reserve=Reserve(tmp_path),
         db=db,
         journal=Journal(db, events),
         events=events,

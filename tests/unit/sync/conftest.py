@@ -15,6 +15,7 @@ from headrace.pipeline.services import Services
 from headrace.queue.inline import InlineQueue
 from headrace.records import projects
 from headrace.records.database import Database, sqlite_url
+from headrace.reserve import Reserve
 from headrace.settings import Settings
 from headrace.store.local import LocalStore
 from headrace.sync.recent import RecentTrees
@@ -28,6 +29,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     events = MemoryEventLog()
     yield Services(
         settings=settings,
+        reserve=Reserve(tmp_path),
         db=db,
         journal=Journal(db, events),
         events=events,

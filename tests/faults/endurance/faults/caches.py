@@ -1,0 +1,73 @@
+"""Caches that are damaged, cleaned while they are used, or wanted by many at once."""
+
+import threading
+from pathlib import Path
+
+from endurance import projects
+from endurance.injection import fault
+from endurance.rig import Rig, Visitor
+
+
+@fault("F41", "many builds want the same dependencies at once")
+def race(rig: Rig) -> None:
+    lines = rig.random.randint(1, 1000)
+    for _ in range(8 if rig.long else 4):
+        # The same install; another page, so that each builds.
+        files = projects.counting(f"release-{rig.random.getrandbits(32):08x}", lines=5, install=True)
+        rig.ask({**files, "package-lock.json": files["package-lock.json"] + " " * lines}, lines=5)
+
+
+@fault("F42", "bits of what is stored turn over")
+def bit_flips(rig: Rig) -> None:
+    first = rig.counting(lines=5, install=True)
+    rig.server.until_ended(first.id)
+    rig.server.kill()
+    for record in (rig.data_dir / "layers").glob("*/layer.json"):
+        _flip(rig, record)
+    for record in (rig.data_dir / "trees").glob("*/layer.json"):
+        _flip(rig, record)
+    rig.server.start()
+    files = projects.counting(f"release-{rig.random.getrandbits(32):08x}", lines=5, install=True)
+    rig.ask(files, lines=5)
+
+
+@fault("F43", "the caches are cleaned while builds use them")
+def cleaned(rig: Rig) -> None:
+    builds = [rig.counting(lines=20, install=True) for _ in range(3)]
+    running = True
+
+    def clean() -> None:
+        # One by one: a budget would count the tool chains too, which all rigs of this machine share.
+        while running:
+            for entry in rig.server.json("GET", "/cache")["items"]:
+                if entry["kind"] == "dependencies":
+                    rig.server.ask("DELETE", f"/cache/{entry['digest']}")
+
+    cleaner = threading.Thread(target=clean)
+    cleaner.start()
+    try:
+        for build in builds:
+            rig.server.until_ended(build.id)
+    finally:
+        running = False
+        cleaner.join()
+
+
+@fault("F61", "a site is deployed again and again while people visit it")
+def switches(rig: Rig) -> None:
+    releases = [f"release-{rig.random.getrandbits(32):08x}" for _ in range(3)]
+    first = rig.ask(projects.static(releases[0]))
+    project = rig.server.until_ended(first.id)["project_id"]
+    with Visitor(rig.server.url, first.slug, releases) as visitor:
+        for number in range(30 if rig.long else 6):
+            answer = rig.server.upload(project, projects.static(releases[number % 3]))
+            assert answer.is_success
+            rig.server.until_ended(rig.server.build(project, force=True)["id"])
+    assert visitor.asked > 20
+    assert visitor.wrong == [], visitor.wrong[:3]
+
+
+def _flip(rig: Rig, path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[rig.random.randrange(len(data))] ^= 1 << rig.random.randrange(8)
+    path.write_bytes(data)
