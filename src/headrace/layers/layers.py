@@ -117,7 +117,10 @@ class Layers:
             os.utime(f"{self._prefix}{hex_of(digest)}/{LOCK}")
 
     def remove(self, digest: Digest) -> bool:
-        """Nobody finds the layer any more. Its files go at once, or with the last pin. False when there is none."""
+        """
+        Nobody finds the layer any more. Its files go at once; those of a pinned one stay where they are, until a `sweep` after
+        the last pin. False when there is none.
+        """
         return self._remove(hex_of(digest), also_pinned=True)
 
     def remove_made_by(self, build_id: str) -> list[Layer]:
@@ -175,7 +178,7 @@ class Layers:
                 _delete_unless_held(directory / name)
         for name in _names(self._root):
             if len(name) == 64 and self._find(name) is None:
-                self._remove(name, also_pinned=True)
+                self._remove(name, also_pinned=False)
 
     def settle(self) -> int:
         """
@@ -251,6 +254,13 @@ class Layers:
             entry.rename(aside)
             remove_tree(aside)
 
+    def _make_way(self, name: str) -> None:
+        """What has the name is damaged, or was removed while it was pinned. Those who have it mounted keep its files."""
+        aside = self._removed / secrets.token_hex(16)
+        with suppress(FileNotFoundError):
+            (self._root / name).rename(aside)
+            _delete_unless_held(aside)
+
     def _publish(self, entry: Path, name: str) -> Layer:
         while True:
             try:
@@ -260,7 +270,7 @@ class Layers:
                     raise
                 if winner := self._find(name):
                     return winner
-                self._remove(name, also_pinned=True)  # damaged
+                self._make_way(name)
                 continue
             if layer := self._find(name):
                 return layer
@@ -287,12 +297,16 @@ class Layers:
             os.close(descriptor)
 
     def _remove(self, name: str, *, also_pinned: bool) -> bool:
-        """Rename aside first: nobody finds or pins it from then on."""
+        """Renamed aside, or without its record: nobody finds or pins it from then on."""
         self._make_roots()
         aside = self._removed / secrets.token_hex(16)
         with suppress(FileNotFoundError), locked(self._root / name / LOCK) as free:
-            if not free and not also_pinned:
-                return False
+            if not free:
+                if also_pinned:
+                    # Somebody may be about to mount it, and knows its path.
+                    (self._root / name / RECORD).unlink()
+                    self._known.pop(name, None)
+                return also_pinned
             (self._root / name).rename(aside)
         if not aside.exists():
             return False

@@ -47,6 +47,7 @@ class Rig:
     long: bool = False
     #: The disk of the data directory, when it has one of its own.
     disk: Image | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
     server: Server = field(init=False)
     promised: list[Promised] = field(default_factory=list)
     _projects: int = 0
@@ -58,7 +59,13 @@ class Rig:
     def another_server(
         self, *, wrap: Sequence[str] = (), env: Mapping[str, str] | None = None, **settings: object
     ) -> Server:
-        own = {"executor": self.executor, "lease_seconds": LEASE_SECONDS, "builds_at_once": 4, **RESOURCES}
+        own = {
+            "executor": self.executor,
+            "lease_seconds": LEASE_SECONDS,
+            "builds_at_once": 4,
+            **RESOURCES,
+            **self.settings,
+        }
         return Server(self.data_dir, settings={**own, **settings}, wrap=wrap, env=env)
 
     # What clients do
@@ -148,11 +155,18 @@ def _may_be_ours(process: Path) -> bool:
 
 
 @contextmanager
-def new_rig(chance: random.Random, executor: str, *, long: bool = False, disk: Disk | None = None) -> Iterator[Rig]:
+def new_rig(
+    chance: random.Random,
+    executor: str,
+    *,
+    long: bool = False,
+    disk: Disk | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> Iterator[Rig]:
     """A rig in a directory of its own, or on a disk of its own, with a server that runs."""
     made = Path(tempfile.mkdtemp(prefix="headrace-faults-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     with mounted(made / "data", disk) as image:
-        rig = Rig(made, chance, executor, long, image)
+        rig = Rig(made, chance, executor, long, image, settings or {})
         with _served(rig):
             yield rig
     shutil.rmtree(made, ignore_errors=True)
