@@ -12,6 +12,8 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 CLONE_NEWNS = 0x00020000
@@ -293,3 +295,12 @@ def loopback_up() -> None:
 def kernel_version() -> tuple[int, int]:
     major, minor, *_ = os.uname().release.replace("-", ".").split(".")
     return int(major), int(minor)
+
+
+@cache
+def this_boot() -> str:
+    """Changes when the machine starts. What was written before is in the page cache until then."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"

@@ -29,6 +29,7 @@ from headrace.executor._instructions import group_of, write_aside
 from headrace.executor._keeper import mounts_from
 from headrace.executor._spec import IDS
 from headrace.executor._ungrouped import Ungrouped
+from headrace.linux import this_boot
 from headrace.model.sandbox import CommandResult, KillReason
 
 #: A supervisor ends a command within 2 s of the wish; after this time it is ended itself.
@@ -36,6 +37,8 @@ _KILL_SECONDS = 2.0
 
 _PARTS = ("disk/upper", "disk/home", "disk/work", "disk/empty", "commands", "state")
 
+
+_BOOT = "boot"
 
 #: Names of directories, control groups and containers at once.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -205,7 +208,7 @@ def make_directory(path: Path, fill: Callable[[Path], Mapping[str, Any]]) -> Map
     try:
         for name in _PARTS:
             (aside / name).mkdir(parents=True)
-        (aside / "sandbox.json").write_text(json.dumps(fill(aside)))
+        (aside / "sandbox.json").write_text(json.dumps({**fill(aside), _BOOT: this_boot()}))
         with suppress(OSError):  # somebody else has made it meanwhile
             aside.rename(path)
         return _kept(path)
@@ -214,10 +217,30 @@ def make_directory(path: Path, fill: Callable[[Path], Mapping[str, Any]]) -> Map
 
 
 def existing(root: Path) -> list[str]:
+    """
+    Names of sandboxes. Those that were made before the machine started are removed: nothing of them can go on, and the power may
+    have taken parts of them.
+    """
     try:
-        return sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
+        found = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
     except FileNotFoundError:
         return []
+    gone = {entry for entry in found if _is_of_an_earlier_boot(entry)}
+    for entry in gone:
+        with suppress(FileNotFoundError):
+            entry.rename(entry.with_name(f".removed-{secrets.token_hex(6)}"))
+    if gone:
+        _empty_trash(root)
+    return [entry.name for entry in found if entry not in gone]
+
+
+def _is_of_an_earlier_boot(path: Path) -> bool:
+    try:
+        return str(_kept(path).get(_BOOT, this_boot())) != this_boot()
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
 
 
 def _kept(path: Path) -> Mapping[str, Any]:

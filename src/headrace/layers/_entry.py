@@ -9,7 +9,6 @@ What lies on disk for a layer, below `<root>/<64 hexadecimal digits>/`:
 
 import os
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -103,12 +102,3 @@ def layer_of(record: Record, tree: Path, used_at: str) -> Layer:
 
 def stamp(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="milliseconds")
-
-
-@cache
-def this_boot() -> str:
-    """Changes when the machine starts. What was written before is in the page cache until then."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return "unknown"

@@ -31,9 +31,9 @@ from headrace.layers._entry import (
     read_record,
     stamp,
     synced_content,
-    this_boot,
     write_record,
 )
+from headrace.linux import this_boot
 from headrace.model.digest import Digest, hex_of
 from headrace.model.plan import CacheKey
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from headrace.errors import NotFetched, StepFailed
 from headrace.executor.base import Executor, Sandbox
 from headrace.model.build import Build, StepStatus
+from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.event import Event, StepCompleted, StepStarted
 from headrace.model.job import Lease
 from headrace.model.plan import StepId
@@ -118,11 +119,31 @@ class Context:
         Stages don't close theirs: when this process is told to stop, the commands go on without it, and the worker that
         takes the build over follows them to their end.
         """
+        await self._refuse_lost(spec.id)
         try:
             sandbox = self._open[spec.id] = await self.executor.open(spec)
         except NotFetched as exc:
             raise missing(self.at[0], exc.message) from exc
         return sandbox
+
+    async def _refuse_lost(self, sandbox: str) -> None:
+        """
+        A command that an earlier attempt started, and whose sandbox is gone: the machine went down. Raises StepFailed, because
+        a second run would print everything again.
+        """
+        for command in self.build.commands:
+            if command.seconds is None and sandbox_name(self.build.id, command.step) == sandbox:
+                if sandbox in await self.executor.existing():
+                    return
+                raise StepFailed(
+                    Failure(
+                        reason=FailureReason.SANDBOX_DIED,
+                        step=command.step,
+                        message="the machine went down while the command ran",
+                        hint="build again",
+                        command=command.argv,
+                    )
+                )
 
     async def close_sandboxes(self) -> None:
         """Kill what runs, remove every sandbox of this build, also those that an earlier attempt opened."""

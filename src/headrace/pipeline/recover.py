@@ -47,7 +47,10 @@ async def sweep(services: Services) -> None:
     for name in sandboxes:
         if name not in keep and not name.startswith(living):
             _log.info("a sandbox is removed that nobody needs", sandbox=name)
-            await executor.discard(name)
+            try:
+                await executor.discard(name)
+            except (HeadraceError, OSError) as exc:  # somebody else's, or a disk that is broken: no reason not to start
+                _log.warning("a sandbox could not be removed", sandbox=name, error=str(exc))
     for kind in (services.layers, services.trees, services.tools):
         await asyncio.to_thread(kind.sweep)
 

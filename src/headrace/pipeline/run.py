@@ -1,7 +1,7 @@
 """The order of a build: one line for each stage, each given what the one before it made."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import structlog
 
 from headrace.diagnostics.fit import fitted
 from headrace.disk import remove_tree, storage_errors
-from headrace.errors import LeaseLost, StepFailed, found
+from headrace.errors import LeaseLost, StepFailed, StoreFull, Unavailable, found
 from headrace.model.artifact import Artifact
 from headrace.model.build import Build, BuildStatus, receipt_of
 from headrace.model.deployment import Deployment
@@ -116,6 +116,9 @@ async def _stop(work: asyncio.Task[Any]) -> None:
 
 async def _complete(ctx: Context, ended: BuildCompleted) -> Build:
     if ended.status is not BuildStatus.SUCCEEDED:
+        # First how the commands ended: whoever takes over from here finds no sandbox that could say it.
+        with suppress(StoreFull, Unavailable):
+            await ctx.flush()
         # Something may still run; an ended build has nothing that does.
         await ctx.close_sandboxes()
     await ctx.flush()

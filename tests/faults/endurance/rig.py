@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Rig:
     settings: Mapping[str, object] = field(default_factory=dict)
     server: Server = field(init=False)
     promised: list[Promised] = field(default_factory=list)
+    at_end: ExitStack = field(default_factory=ExitStack)
     _projects: int = 0
 
     def __post_init__(self) -> None:
@@ -178,6 +179,7 @@ def _served(rig: Rig) -> Iterator[None]:
         rig.server.start()
         yield
     finally:
+        rig.at_end.close()
         rig.server.close()
         for pid in rig.processes():
             with suppress(ProcessLookupError):

@@ -178,18 +178,24 @@ class Server:
 
     def events(self, build_id: str) -> list[dict[str, Any]]:
         answer = self.ask("GET", f"/builds/{build_id}/events")
-        return [json.loads(line) for line in answer.text.splitlines()]
+        return [json.loads(line) for line in answer.content.split(b"\n") if line]
 
     def log_path(self, build_id: str) -> Path:
         return self.data_dir / "logs" / f"{build_id}.ndjson"
 
     def until_logged(self, build_id: str, *parts: str, seconds: float = 60) -> None:
-        """Until a record has all these parts. Reads the file: a question to the server would change its timing."""
+        """
+        Until a record has all these parts, or the build has ended. Reads the file: a question to the server would change its
+        timing.
+        """
+        wanted = [part.encode() for part in parts]
 
         def is_there() -> bool:
             with suppress(FileNotFoundError):
-                lines = self.log_path(build_id).read_text(errors="replace").splitlines()
-                return any(all(part in line for part in parts) for line in lines)
+                lines = self.log_path(build_id).read_bytes().split(b"\n")
+                return any(
+                    all(part in line for part in wanted) or b'"type":"build.completed"' in line for line in lines
+                )
             return False
 
         wait_until(is_there, seconds, f"{' '.join(parts)} in the log of {build_id}")

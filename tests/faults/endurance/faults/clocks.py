@@ -27,6 +27,7 @@ def jump(rig: Rig) -> None:
     offset.write_text(rig.random.choice(("+3600s\n", "-3600s\n")))
     for build in builds:
         row = rig.server.until_ended(build.id, seconds=60)
+        assert row["status"] == "succeeded", row["failure"]
         events = rig.server.events(build.id)
         started = [e for e in events if e["type"] == "build.started"]
         assert len(started) == 1, f"it was taken for dead: {started}"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from endurance.injection import fault
 from endurance.power import Disk
@@ -14,6 +15,8 @@ from endurance.server import wait_until
 
 #: What a client may be told while a disk takes nothing.
 NOT_NOW = (503, 507)
+
+_BOOT = "/proc/sys/kernel/random/boot_id"
 
 
 @fault("F17", "the disk of the data directory is full for a while", disk=Disk("tmpfs", 64), weight=2)
@@ -69,13 +72,13 @@ def read_only(rig: Rig) -> None:
     build.may_be, build.reasons = ("succeeded", "failed"), ("storage_error", "disk_full", "sandbox_died")
 
 
-@fault("F66", "the power of the whole machine goes", disk=Disk("ext4", 128), weight=2)
+@fault("F66", "the power of the whole machine goes", disk=Disk("ext4", 128), executors=("process",), weight=2)
 def power(rig: Rig) -> None:
     assert rig.disk
     builds = [rig.any_build(lines=40) for _ in range(20 if rig.long else 3)]
     rig.until_phase(builds[0], rig.random.choice(("queued", *STEPS)))
     rig.disk.cut()
-    _remounted(rig)
+    _remounted(rig, rebooted=True)
     for build in builds:
         build.may_be, build.reasons = ("succeeded", "failed"), ("sandbox_died",)
         # Lines that were not flushed are gone with the machine that printed them.
@@ -153,9 +156,15 @@ def _injected(rig: Rig, calls: str, what: str) -> Iterator[None]:
         tracer.wait(10)
 
 
-def _remounted(rig: Rig) -> None:
+def _remounted(rig: Rig, *, rebooted: bool = False) -> None:
     assert rig.disk
     rig.kill_everything()
+    if rebooted:
+        # As far as programs can tell; nobody but this process and its children sees it. No container starts meanwhile.
+        boot = rig.place / "boot_id"
+        boot.write_text(f"{uuid4()}\n")
+        subprocess.run(["mount", "--bind", str(boot), _BOOT], check=True)
+        rig.at_end.callback(subprocess.run, ["umount", _BOOT], check=True)
     rig.disk.unmount()
     rig.disk.mount()
     rig.server.start()
