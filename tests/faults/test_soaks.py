@@ -1,0 +1,49 @@
+"""Short forms of the soaks that count lines, cancellations and writers."""
+
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+from endurance.endings import cancel_times, races
+from endurance.lines import Judge, count_lines
+from endurance.rig import new_rig
+from endurance.writers import race
+
+
+def test_a_line_that_is_lost_doubled_or_moved_is_seen() -> None:
+    def judged(*lines: str) -> str:
+        judge = Judge()
+        for seq, line in enumerate(lines, 1):
+            judge.take(b'{"seq":%d,"type":"build.log","line":"%s"}' % (seq, line.encode()))
+        return judge.wrong
+
+    assert judged("build 0 0", "build 1 1", "build 2 33") == ""
+    assert judged("build 0 0", "build 2 33") != ""
+    assert judged("build 0 0", "build 0 0") != ""
+    assert judged("build 1 1", "build 0 0") != ""
+
+
+def test_every_line_arrives_once_and_in_order_under_kills_and_reconnects() -> None:
+    settings = {"log_bytes": 64 * 2**20}
+    with new_rig(random.Random(1), "process", settings=settings) as rig:
+        counted = count_lines(rig, lines=200_000, kills=3, reconnects=20, followers=4, seconds=math.inf, say=print)
+    assert counted.wrong == ()
+    assert counted.lines == 200_000
+    assert counted.reconnects >= 20
+
+
+@pytest.mark.sandbox
+def test_a_cancelled_build_leaves_no_process() -> None:
+    with new_rig(random.Random(1), "oci") as rig:
+        assert len(list(cancel_times(rig, 3))) == 3
+
+
+def test_a_build_that_is_cancelled_in_the_moment_of_its_end_has_one_end() -> None:
+    with new_rig(random.Random(1), "process") as rig:
+        assert len(list(races(rig, 12))) == 12
+
+
+def test_of_many_writers_of_a_layer_nobody_gets_half_of_one(tmp_path: Path) -> None:
+    assert race(tmp_path, writers=6, rounds=5) == []
