@@ -6,19 +6,21 @@ What a version, a deployment or a remembered result needs stays, whatever the bu
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import structlog
 
 from headrace.errors import CorruptBlob, HeadraceError, NotFound
 from headrace.layers.layers import Layer, Layers
+from headrace.layers.packages import Package
 from headrace.model.artifact import Manifest
 from headrace.model.digest import Digest
 from headrace.model.value import Value
 from headrace.pipeline.kept_pages import KeptPages
 from headrace.pipeline.known_codings import KnownCodings
 from headrace.pipeline.services import Services
+from headrace.pipeline.shared_packages import packages_of
 from headrace.records import artifacts, builds, versions
 from headrace.store.base import Store
 from headrace.tree import load_tree
@@ -56,7 +58,13 @@ async def keep_collecting(services: Services) -> None:
         except (HeadraceError, OSError) as exc:
             _log.warning("collection will be tried again", error=str(exc))
         else:
-            _log.info("collected", layers=len(removed), blobs=collected.blobs, bytes=collected.bytes)
+            _log.info(
+                "collected",
+                layers=len(removed.layers),
+                packages=removed.packages,
+                blobs=collected.blobs,
+                bytes=collected.bytes,
+            )
 
 
 async def retire_logs(services: Services) -> None:
@@ -68,27 +76,47 @@ async def retire_logs(services: Services) -> None:
             await services.events.retire(path.stem)
 
 
-async def prune(services: Services, budget: int | None = None) -> list[Layer]:
+class Pruned(Value):
+    layers: tuple[Digest, ...] = ()
+    #: Packages that installs shared.
+    packages: int = 0
+    bytes: int = 0
+
+
+async def prune(services: Services, budget: int | None = None) -> Pruned:
     """
-    Remove the least recently used layers of all kinds until they fit into `budget` bytes (the setting's by default); those
-    that were removed. What a build uses now stays.
+    Remove the least recently used layers of all kinds, and packages that installs share, until they fit into `budget` bytes (the
+    setting's by default). What a build uses now stays.
     """
     budget = services.settings.cache_bytes if budget is None else budget
-    return await asyncio.to_thread(_prune, (services.layers, services.trees, services.tools), budget)
+    kinds = (services.layers, services.trees, services.tools)
+    return await asyncio.to_thread(_prune, kinds, packages_of(services).all(), budget)
 
 
-def _prune(kinds: Iterable[Layers], budget: int) -> list[Layer]:
-    entries = [(kind, layer) for kind in kinds for layer in kind.all()]
-    total = sum(layer.bytes for _, layer in entries)
-    removed = []
-    for kind, layer in sorted(entries, key=lambda entry: entry[1].used_at):
-        if total <= budget:
+def _prune(kinds: Iterable[Layers], packages: Sequence[Package], budget: int) -> Pruned:
+    entries: list[tuple[Layer, Layers] | tuple[Package, None]] = [
+        (layer, kind) for kind in kinds for layer in kind.all()
+    ]
+    entries += [(package, None) for package in packages]
+    total = sum(entry.bytes for entry, _ in entries)
+    layers, count, freed = [], 0, 0
+    for entry, kind in sorted(entries, key=lambda one: one[0].used_at):
+        if total - freed <= budget:
             break
-        others = [other.key.digest for other in kind.all() if other.key.digest != layer.key.digest]
-        if kind.prune(0, keep=others):
-            total -= layer.bytes
-            removed.append(layer)
-    return removed
+        if isinstance(entry, Package):
+            entry.path.unlink(missing_ok=True)
+            count += 1
+        elif kind is None or not _drop(kind, entry):
+            continue
+        else:
+            layers.append(entry.key.digest)
+        freed += entry.bytes
+    return Pruned(layers=tuple(layers), packages=count, bytes=freed)
+
+
+def _drop(kind: Layers, layer: Layer) -> bool:
+    others = [other.key.digest for other in kind.all() if other.key.digest != layer.key.digest]
+    return bool(kind.prune(0, keep=others))
 
 
 async def collect_blobs(services: Services) -> Collected:

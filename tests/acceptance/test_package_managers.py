@@ -147,3 +147,37 @@ def test_one_app_of_a_workspace_is_installed_with_what_it_needs(
     decisions = server.http.get(f"/builds/{again['id']}/cache").json()["items"]
     decision = next(one for one in decisions if one["cache"] == "dependencies")
     assert decision["hit"] is bool(part), decision["explanation"]
+
+
+def summary(server: "Server", build: dict[str, Any]) -> str:
+    events = server.events(build["id"])
+    said: str = next(
+        e["summary"] for e in events if e["type"] == "build.step.completed" and e["step"] == "dependencies"
+    )
+    return said
+
+
+def requests(server: "Server", build: dict[str, Any]) -> int:
+    """Connections that the install made."""
+    return sum(use["connections"] for use in build["network"] if use["step"] == "dependencies")
+
+
+def test_another_project_installs_packages_that_were_fetched_before_also_over_a_poisoned_store(
+    server: "Server", data_dir: Path
+) -> None:
+    first = installed(server, project("package-lock.json"), "first")
+    assert requests(server, first) > 0
+    kept = [path for path in (data_dir / "packages").glob("*/*/*") if len(path.name) == 128]
+    assert len(kept) == 2
+    other = installed(server, project("package-lock.json", description="x", optionalDependencies={}), "second")
+    assert other["artifact"] == first["artifact"]
+    assert summary(server, other).endswith("2 of 2 packages fetched before")
+    assert requests(server, other) == 0
+    for path in kept:
+        path.write_bytes(b"evil" + path.read_bytes())
+    third = installed(server, project("package-lock.json", description="y", peerDependencies={}), "third")
+    assert third["artifact"] == first["artifact"]
+    assert requests(server, third) > 0
+    assert not any(path.read_bytes().startswith(b"evil") for path in kept)
+    listed = {entry["scope"] for entry in server.http.get("/cache").json()["items"] if entry["kind"] == "packages"}
+    assert listed == {"workspace:default"}

@@ -126,12 +126,12 @@ class LayerView(BaseModel):
     """One entry of the layer cache."""
 
     digest: Digest
-    kind: str = Field(description="`dependencies` or `tool`")
+    kind: str = Field(description="`dependencies`, `tool`, or `packages`: all that installs of one trust scope share")
     bytes: int
     files: int
     scope: str = Field(description="Whose builds may use it.")
-    made_by: str = Field(description="The build that made it.")
-    seconds: float = Field(description="What making it took.")
+    made_by: str | None = Field(default=None, description="The build that made it; null for packages.")
+    seconds: float | None = Field(default=None, description="What making it took.")
     created_at: str
     used_at: str
 
@@ -148,6 +148,7 @@ class SecretsView(BaseModel):
 
 class PruneResult(BaseModel):
     removed: list[Digest]
+    packages: int = Field(default=0, description="Packages that installs shared.")
     freed_bytes: int
 
 

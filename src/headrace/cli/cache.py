@@ -7,7 +7,7 @@ from headrace.cli.output import answer, confirm, data, note, size, table
 
 @click.group("cache")
 def command() -> None:
-    """List, explain and clean what builds reuse: installed dependencies and tool chains."""
+    """List, explain and clean what builds reuse: installed dependencies, packages and tool chains."""
 
 
 @command.command("ls")
@@ -29,7 +29,7 @@ def list_entries(as_json: bool) -> None:
             entry["kind"],
             size(entry["bytes"]),
             entry["files"],
-            seconds_text(entry["seconds"]),
+            None if entry["seconds"] is None else seconds_text(entry["seconds"]),
             entry["used_at"],
             entry["made_by"],
         ]
@@ -77,7 +77,8 @@ def prune(budget: int | None, as_json: bool) -> None:
     if as_json:
         data(pruned)
     else:
-        note(f"removed {len(pruned['removed'])} entries, {size(pruned['freed_bytes'])}")
+        packages = f" and {pruned['packages']} packages" if pruned["packages"] else ""
+        note(f"removed {len(pruned['removed'])} entries{packages}, {size(pruned['freed_bytes'])}")
 
 
 @command.command()

@@ -22,6 +22,7 @@ from headrace.pipeline.command import run_command, sandbox_spec, step_tools
 from headrace.pipeline.context import Context, Step
 from headrace.pipeline.near_miss import near_layer
 from headrace.pipeline.offline import missing
+from headrace.pipeline.shared_packages import SharedPackages
 from headrace.pipeline.trust import readable, scope
 from headrace.pipeline.values import Planned
 from headrace.plan.explain import explain, short_key
@@ -129,17 +130,20 @@ async def _install(
     plan = planned.plan
     inputs = await _inputs_only(ctx, planned.tree, install)
     command = (near_command(plan) if near else None) or install.command
-    layers = (near.path, inputs) if near else (inputs,)
+    shared = await SharedPackages.of(ctx, install, planned.tree)
+    layers = (*((near.path,) if near else ()), inputs, *await shared.layer())
     spec = sandbox_spec(
         ctx, StepId.DEPENDENCIES, command, layers, await step_tools(ctx, StepId.DEPENDENCIES, plan.tools)
     )
     sandbox = await ctx.open_sandbox(spec)
-    result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, command, planned, stands_for=install.command)
+    told = shared.told(command)
+    result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, told, planned, stands_for=install.command)
     made = ctx.scratch / "layer"
     if near is None:
         await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
     else:
         await asyncio.to_thread(_collect_over, sandbox, near.path, install.outputs, made)
+    await shared.keep(sandbox)
     layer = await asyncio.to_thread(
         ctx.services.layers.commit,
         key,
@@ -150,7 +154,7 @@ async def _install(
         begun_with=near.key.digest if near else None,
     )
     begun = f", begun with those of {near.made_by}" if near else ""
-    step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed{begun}"
+    step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed{begun}{shared.words}"
 
 
 async def _inputs_only(ctx: Context, tree: Tree, install: Install) -> Path:

@@ -20,13 +20,14 @@ from headrace.model.digest import is_digest
 from headrace.pipeline.cache_check import CacheCheck, check_caches
 from headrace.pipeline.revoke import Revoked, revoke
 from headrace.pipeline.services import Services
+from headrace.pipeline.shared_packages import packages_of
 
 router = router_of("cache")
 
 
 @router.get("/cache", response_model=CacheView)
 async def list_cache(request: Request, services: Wired) -> Response:
-    """Layers of installed dependencies and of tool chains, the most recently used first."""
+    """Layers of installed dependencies and of tool chains, and packages that installs share, the most recently used first."""
     layers = await asyncio.to_thread(_all, services)
     layers.sort(key=lambda layer: layer.used_at, reverse=True)
     taken = sum(layer.bytes for layer in layers)
@@ -40,13 +41,11 @@ async def prune_cache(
     body: Annotated[PruneRequest, Depends(json_body(PruneRequest, optional=True))],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Remove the least recently used layers until the rest fits the budget. What a build uses now stays."""
+    """Remove the least recently used layers and packages until the rest fits the budget. What a build uses now stays."""
 
     async def act() -> Response:
         removed = await prune(services, body.bytes)
-        return answer(
-            PruneResult(removed=[one.key.digest for one in removed], freed_bytes=sum(one.bytes for one in removed))
-        )
+        return answer(PruneResult(removed=list(removed.layers), packages=removed.packages, freed_bytes=removed.bytes))
 
     return await once(services, request, idempotency_key, canonical(body.model_dump(mode="json")), act)
 
@@ -86,9 +85,8 @@ async def revoke_build(
 @router.delete("/cache/{digest}", status_code=204)
 async def remove_layer(services: Wired, digest: str) -> Response:
     """Take a layer out. Builds that use it now keep it until their end."""
-    removed = is_digest(digest) and any(
-        [await asyncio.to_thread(layers.remove, digest) for layers in (services.layers, services.tools)]
-    )
+    kinds = (services.layers, services.tools, packages_of(services))
+    removed = is_digest(digest) and any([await asyncio.to_thread(kind.remove, digest) for kind in kinds])
     if not removed:
         raise NotFound(f"there is no layer {digest[:80]}", hint="GET /api/v1/cache lists them")
     return Response(status_code=204)
@@ -96,7 +94,8 @@ async def remove_layer(services: Wired, digest: str) -> Response:
 
 def _all(services: Services) -> list[LayerView]:
     kinds = (("dependencies", services.layers), ("tool", services.tools))
-    return [_view(kind, layer) for kind, layers in kinds for layer in layers.all()]
+    layers = [_view(kind, layer) for kind, layers in kinds for layer in layers.all()]
+    return [*layers, *(LayerView(kind="packages", **pool._asdict()) for pool in packages_of(services).pools())]
 
 
 def _view(kind: str, layer: Layer) -> LayerView:
