@@ -136,7 +136,9 @@ class Settings(BaseSettings):
     output_bytes: int = Field(default=2 * GIB, ge=1024, description="Largest output of a build.")
     output_files: int = Field(default=200_000, ge=1, description="Most files of a build's output.")
     cache_bytes: int = Field(
-        default=20 * GIB, ge=MIB, description="Budget of layers, shared packages and results; the least recently used go first."
+        default=20 * GIB,
+        ge=MIB,
+        description="Budget of layers, shared packages and results; the least recently used go first.",
     )
     preview_memory_bytes: int = Field(
         default_factory=lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2,
