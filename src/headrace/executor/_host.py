@@ -15,6 +15,7 @@ _SYSCTLS = (
     ("H58", "kernel.unprivileged_bpf_disabled", 1, "unprivileged programs may load BPF"),
     ("H58", "kernel.dmesg_restrict", 1, "the kernel's log is open to everybody"),
 )
+_OURS = "/etc/sysctl.d/60-headrace.conf"
 _SECURITY_MODULES = {"apparmor", "selinux", "smack", "tomoyo"}
 
 
@@ -33,7 +34,7 @@ def _sysctls(root: Path) -> Iterator[Finding]:
     for control, name, least, open_door in _SYSCTLS:
         value = _read(root / "proc/sys" / name.replace(".", "/"))
         if value.isdigit() and int(value) < least:
-            fix = f"sysctl -w {name}={least} && echo '{name} = {least}' > /etc/sysctl.d/60-headrace-{name}.conf"
+            fix = f"echo '{name} = {least}' | sudo tee -a {_OURS} && sudo sysctl -p {_OURS}"
             yield _warning(control, name, f"is {value}: {open_door}", fix)
 
 
