@@ -23,6 +23,9 @@ _PLACE = re.compile(
 )
 _GENERAL = re.compile(r"^(?:\u2717 Build failed in|Unable to load your Astro config)")
 _RENDERED = re.compile(r"Caught error rendering (?P<page>/\S*): ")
+#: Up to Astro 4: the page that was being made, below it what it threw.
+_PAGE = re.compile(r"^(?:\d\d:\d\d:\d\d )?▶ (?P<file>\S+)$")
+_ABOUT = re.compile(r"^(?P<name>\w+) is not (?:defined|a function)|\(reading '(?P<property>\w+)'\)")
 _ISSUE = re.compile(r"^!? *(?P<text>(?P<name>[\w.]+): \S.*)")
 
 
@@ -65,6 +68,8 @@ def _built(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
     )
     if label is None:
         return ()
+    if page := next((n for n in range(label - 1, max(-1, label - 8), -1) if _PAGE.match(lines[n].text)), None):
+        return [_thrown(lines, page, places)]
     at = next((n for n in range(label - 1, max(-1, label - 16), -1) if _HEAD.match(lines[n].text)), None)
     head = _HEAD.match(lines[at].text) if at is not None else None
     if at is None or head is None:
@@ -104,6 +109,15 @@ def _built(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
             hint=hint,
         )
     ]
+
+
+def _thrown(lines: Sequence[LogLine], at: int, places: Places) -> Found:
+    match = _PAGE.match(lines[at].text)
+    message = lines[at + 1].text.strip()
+    file = places.find(match["file"]) if match else None
+    one = found("astro", message, places, lines[at + 1].seq, file=file, otherwise=FailureReason.PRERENDER_FAILED)
+    about = _ABOUT.search(message)
+    return one.but(needle=one.needle or (about and (about["name"] or f".{about['property']}")) or None)
 
 
 def _configuration(lines: Sequence[LogLine], places: Places) -> Found | None:

@@ -12,6 +12,8 @@ Read = Callable[[str], bytes | None]
 
 #: Larger files are not written by people.
 _LARGEST = 2 * 1024 * 1024
+#: Files that are compiled before a bundler sees them.
+_COMPILED = (".svelte", ".vue", ".astro", ".mdx", ".marko")
 _MOST_FILES = 200
 #: The path of a repository in an address, also of an archive of it.
 _REPOSITORY = re.compile(
@@ -54,7 +56,7 @@ def _with_source(found: Found, read: Read) -> Found:
 def _placed(found: Found, files: Collection[str], read: Read) -> Found:
     diagnostic = found.diagnostic
     if diagnostic.line is not None:
-        return found
+        return _counted_in_the_source(found, read)
     if diagnostic.file is None and found.endings:
         return _searched(found, files, read)
     if diagnostic.file is None or not found.needle:
@@ -63,6 +65,19 @@ def _placed(found: Found, files: Collection[str], read: Read) -> Found:
     if place is None:
         return found
     return found.but(diagnostic=diagnostic.but(line=place[0], column=place[1]))
+
+
+def _counted_in_the_source(found: Found, read: Read) -> Found:
+    """Bundlers count the lines of what a compiler made of a file: the line has to hold what the error is about."""
+    diagnostic = found.diagnostic
+    imports = found.reason in (FailureReason.MISSING_DEPENDENCY, FailureReason.CASE_MISMATCH)
+    if not found.needle or not (imports or (diagnostic.file or "").endswith(_COMPILED)):
+        return found
+    text, line = _text(read, diagnostic.file or ""), diagnostic.line or 0
+    place = _first_place(text, found.needle)
+    if place is None or found.needle in "".join(text.split("\n")[line - 1 : line]):
+        return found
+    return found.but(diagnostic=diagnostic.but(line=place[0], column=place[1], excerpt=None))
 
 
 def _searched(found: Found, files: Collection[str], read: Read) -> Found:

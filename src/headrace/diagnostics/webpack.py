@@ -20,12 +20,17 @@ _IN_TEXT = re.compile(
     r"(?P<file>(?:/|\./)?[\w@./\[\]-]{1,300}\.\w{1,8})(?:: .{1,400}|)[:( ]+(?P<line>\d{1,6})[:,](?P<column>\d{1,5})\)"
     r"|(?:[Ll]ine )(?P<line2>\d{1,6})(?: column |:)(?P<column2>\d{1,5})"
     r"|\((?P<line3>\d{1,6}):(?P<column3>\d{1,5})\)"
+    r"|╭─\[(?P<line4>\d{1,6}):(?P<column4>\d{1,5})\]"
 )
 _FAILED_BY = re.compile(
     r"^Module build failed \(from (?P<loader>[^)]+)\):?$|^HookWebpackError: |^Module Error \(from [^)]+\):"
 )
 _TYPESCRIPT = re.compile(r"^\s*(?:\[tsl\] ERROR.*|(?P<code>TS\d+): (?P<text>.*))")
 _CLASS = re.compile(r"^(?:(?:\w*Error|ModuleNotFoundError|ModuleBuildError|ModuleParseError)(?: in .{0,300}?)?: )+")
+#: What Rspack draws in front of a message.
+_MARKS = re.compile("^\\s*(?:╰─▶\\s*)?\N{MULTIPLICATION SIGN}\\s+")
+_RSPACK_CLI = re.compile(r"^\[rspack\] CLI failed:")
+_RSPACK_PLACE = re.compile(r"^\s*(?P<file>/\S+):(?P<line>\d+):(?P<column>\d+)\]?$")
 _STACK = re.compile(r"^\s+at .*(?:\)|:\d+:\d+)$")
 _OPENSSL = re.compile(r"digital envelope routines|ERR_OSSL_EVP_UNSUPPORTED")
 _MOST = 40
@@ -43,6 +48,8 @@ class Webpack:
                 all_found.append(_found(match["where"], _block(lines, at), places))
             elif match := _CLI.match(line.text):
                 all_found.append(_of_the_command(match["text"], _block(lines, at), places))
+            elif _RSPACK_CLI.match(line.text):
+                all_found.append(_of_rspack(lines[at + 1 : at + 8], places, line.seq))
         return all_found
 
 
@@ -84,7 +91,7 @@ def _found(where: str, block: Sequence[LogLine], places: Places) -> Found:
 
 def _message(texts: list[str], where: str) -> tuple[str | None, str]:
     """Code and message: the first line that says something, after those that say which loader was at work."""
-    for text in texts:
+    for text in (_MARKS.sub("", text) for text in texts):
         if match := _TYPESCRIPT.match(text):
             if match["code"]:
                 return match["code"], match["text"]
@@ -103,11 +110,36 @@ def _message(texts: list[str], where: str) -> tuple[str | None, str]:
 def _inside(text: str, file: str | None, places: Places) -> tuple[str | None, int | None, int | None]:
     for match in _IN_TEXT.finditer(text):
         named = places.find(match["file"]) if match["file"] else None
+        if match["line4"] and file:
+            # Rspack counts columns from 0.
+            return file, int(match["line4"]), int(match["column4"]) + 1
         number = match["line"] or match["line2"] or match["line3"]
         if named or file:
             column = match["column"] or match["column2"] or match["column3"]
             return named or file, int(number), int(column)
     return file, None, None
+
+
+def _of_rspack(below: Sequence[LogLine], places: Places, seq: int) -> Found:
+    """Its command's own errors: nearly always of the configuration."""
+    text = below[0].text.strip(" []") if below else "Rspack could not start"
+    message = re.sub(r"^Error: (?=\w*Error: )", "", text)
+    place = next((match for line in below if (match := _RSPACK_PLACE.match(line.text))), None)
+    names = (f"rspack.config.{ending}" for ending in ("ts", "js", "mjs", "cjs"))
+    file = places.find(place["file"]) if place else None
+    one = found(
+        "webpack",
+        message,
+        places,
+        seq,
+        file=file or next((path for name in names if (path := places.find(name))), None),
+        line=int(place["line"]) if place and file else None,
+        column=int(place["column"]) if place and file else None,
+        otherwise=FailureReason.CONFIG_ERROR,
+        hint="correct Rspack's configuration",
+    )
+    syntax = one.reason is FailureReason.SYNTAX_ERROR
+    return one.but(reason=FailureReason.CONFIG_ERROR) if syntax else one
 
 
 def _of_the_command(text: str, block: Sequence[LogLine], places: Places) -> Found:
