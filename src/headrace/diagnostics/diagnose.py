@@ -8,6 +8,7 @@ from headrace.diagnostics.astro import Astro
 from headrace.diagnostics.base import Found, LogLine, Parser
 from headrace.diagnostics.bun import Bun
 from headrace.diagnostics.create_react_app import CreateReactApp
+from headrace.diagnostics.docusaurus import Docusaurus
 from headrace.diagnostics.esbuild import Esbuild
 from headrace.diagnostics.eslint import Eslint
 from headrace.diagnostics.evidence import evident, how_it_ended
@@ -28,6 +29,7 @@ from headrace.diagnostics.rollup import Rollup
 from headrace.diagnostics.sass import Sass
 from headrace.diagnostics.shell import Shell
 from headrace.diagnostics.svelte_check import SvelteCheck
+from headrace.diagnostics.tasks import apart
 from headrace.diagnostics.tsc import Tsc
 from headrace.diagnostics.vite import Vite
 from headrace.diagnostics.webpack import Webpack
@@ -44,6 +46,7 @@ PARSERS: tuple[Parser, ...] = (
     NextBuild(),
     CreateReactApp(),
     Gatsby(),
+    Docusaurus(),
     SvelteCheck(),
     Tsc(),
     Vite(),
@@ -95,7 +98,7 @@ def diagnose(
     Never raises for anything a log may hold. A cancelled command is no failure of the user's: the caller knows that it
     was cancelled and does not use the answer.
     """
-    found = [about_repository(one) for one in _find(window(lines), Places(files, command.directory))]
+    found = [about_repository(one) for one in _find(apart(window(lines)), Places(files, command.directory))]
     if read is not None:
         found = [
             *(with_differences(located(one, files, read), read) for one in found[:_LOOKED_UP]),

@@ -32,7 +32,7 @@ class Places:
         if below in self._files:
             return below
         plain = posixpath.normpath(name)
-        return plain if plain in self._files else None
+        return plain if plain in self._files else self._in_a_member(plain)
 
     def near(self, missing: str, importer: str | None) -> str | None:
         """A file of the version whose name is much like the one an import in `importer` asks for."""
@@ -57,6 +57,14 @@ class Places:
         base = posixpath.dirname(importer) if importer else self.directory
         return posixpath.normpath(posixpath.join(base, missing)).lstrip("/")
 
+    def _in_a_member(self, name: str) -> str | None:
+        """A member of a repository is built in its own directory: the only file of the version that ends in `name`."""
+        if "/" not in name or name.startswith("..") or "node_modules" in name:
+            return None
+        ending = f"/{name}"
+        found = [path for path in self._by_name.get(posixpath.basename(name), ()) if path.endswith(ending)]
+        return found[0] if len(found) == 1 else None
+
     def _absolute(self, name: str) -> str | None:
         """Sandboxes differ in where the project lies; the longest end of the path that is a file of the version is it."""
         parts = [part for part in posixpath.normpath(name).split("/") if part]
@@ -71,6 +79,13 @@ class Places:
     @cached_property
     def _sorted(self) -> list[str]:
         return sorted(self._files)[:20_000]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self._sorted:
+            found.setdefault(posixpath.basename(path), []).append(path)
+        return found
 
     @cached_property
     def _by_stem(self) -> dict[str, str]:

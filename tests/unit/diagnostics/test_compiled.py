@@ -60,6 +60,22 @@ Cannot read properties of undefined (reading 'x')
 """
 
 
+DOCUSAURUS = """\
+[ERROR] Client bundle compiled with errors therefore further build is impossible.
+\N{MULTIPLICATION SIGN} Module build failed (from ./node_modules/@docusaurus/mdx-loader/lib/index.js):
+  ╰─▶   \N{MULTIPLICATION SIGN} Error: MDX compilation failed for file "/app/docs/intro.mdx"
+        │ Cause: Unexpected character `#` (U+0023) after name, expected a character that can start an attribute name
+        │ Details:
+        │ {
+        │   "column": 6,
+        │   "file": "",
+        │   "line": 2,
+        │   "name": "2:6",
+        │   "place": {
+        │     "line": 7,
+"""
+
+
 def failure_of(printed: str, sources: dict[str, str]) -> Failure:
     data = {path: text.encode() for path, text in sources.items()}
     return diagnose(
@@ -86,8 +102,9 @@ def failure_of(printed: str, sources: dict[str, str]) -> Failure:
         (RSPACK_SYNTAX, "src/App.tsx", "function App() {\n  const [c, s] = useState(0;\n}\n", "syntax_error", 2),
         (RSPACK_CONFIG, "rspack.config.ts", "imprt a from 'a'\n", "config_error", 1),
         (ASTRO_4, "src/pages/index.astro", "---\nconst t = undefined.x;\n---\n", "prerender_failed", 2),
+        (DOCUSAURUS, "docs/intro.mdx", "# Hi\n<Foo # x\n", "syntax_error", 2),
     ],
-    ids=["vite", "rspack", "rspack-syntax", "rspack-config", "astro-4"],
+    ids=["vite", "rspack", "rspack-syntax", "rspack-config", "astro-4", "docusaurus"],
 )
 def test_a_mistake_is_found_in_the_source(printed: str, file: str, source: str, reason: str, line: int) -> None:
     failure = failure_of(printed, {file: source})

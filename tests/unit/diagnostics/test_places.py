@@ -58,3 +58,11 @@ def test_a_hint_for_an_import_that_leads_nowhere(module: str, importer: str | No
 )
 def test_a_terminals_sequences_are_taken_out(text: str, expected: str) -> None:
     assert plain(text) == expected
+
+
+def test_a_name_from_the_directory_of_a_member_is_its_only_file_of_that_name() -> None:
+    places = Places(["packages/ui/src/button.ts", "apps/web/src/main.ts", "apps/docs/src/main.ts"], "apps/web")
+    assert places.find("src/button.ts") == "packages/ui/src/button.ts"
+    assert places.find("src/main.ts") == "apps/web/src/main.ts"
+    assert Places(["a/src/main.ts", "b/src/main.ts"]).find("src/main.ts") is None
+    assert places.find("button.ts") is None
