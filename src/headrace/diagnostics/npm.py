@@ -22,6 +22,8 @@ _HERE = f"{WORKING_DIRECTORY}/"
 
 #: What it runs of the project itself prints for itself; of packages npm prints what they said.
 _OWN_SCRIPT = "the install script of the project failed"
+#: A script that a runner of tasks, or a workspace, has npm run.
+_RUN = re.compile(r"^Lifecycle script `(?P<name>[^`]{1,100})` failed", re.MULTILINE)
 
 _Said = tuple[FailureReason, str, str | None, str | None]
 _Reader = Callable[[list[str], Places], _Said]
@@ -62,7 +64,7 @@ def _found(
         line, column = _frame_of(file, texts)
     return Found(
         reason=reason,
-        consequence=message.startswith(_OWN_SCRIPT),
+        consequence=message.startswith(_OWN_SCRIPT) or any(map(_RUN.match, texts)),
         needle='"scripts"' if reason is FailureReason.MISSING_SCRIPT else _needle(code, message),
         diagnostic=Diagnostic(
             tool="npm",
@@ -229,6 +231,8 @@ def _other(texts: list[str], places: Places) -> _Said:
     joined = "\n".join(texts)
     if git := _git(joined, places):
         return git
+    if run := _RUN.search(joined):
+        return FailureReason.COMMAND_FAILED, f"the script {run['name']!r} failed", None, None
     network = network_failure(joined)
     script = re.search(r"^command sh -c (.*)", joined, re.MULTILINE)
     if script:

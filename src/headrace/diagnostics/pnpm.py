@@ -139,7 +139,7 @@ def _unset(lines: Sequence[LogLine], places: Places) -> Found | None:
                 diagnostic=Diagnostic(
                     tool="pnpm",
                     severity="error",
-                    message=f".npmrc asks for the variable {name}, which is not set: pnpm went on without the file",
+                    message=f"the variable {name} is not set: pnpm went on without this file",
                     file=project_file(places, ".npmrc"),
                     hint=REGISTRY_ACCESS.replace("NPM_TOKEN", name),
                     log_seq=line.seq,

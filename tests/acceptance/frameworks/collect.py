@@ -49,7 +49,7 @@ def main() -> None:
 
 def made(template: Mapping[str, Any], directory: Path) -> Path | None:
     """The project's directory, without what an install left; None when there is none."""
-    root = directory / "projects" / template["project"]
+    root: Path = directory / "projects" / template["project"]
     if root.exists():
         return root
     root.parent.mkdir(exist_ok=True)

@@ -47,6 +47,25 @@ def test_the_error_of_one_of_two_tasks_is_found(runner: str) -> None:
     )
 
 
+def test_what_npm_says_of_a_script_that_failed_is_not_the_cause() -> None:
+    npm = (
+        "Lifecycle script `build` failed with error:",
+        "code 1",
+        "path /app/packages/ui",
+        "command sh -c node build.js",
+    )
+    printed = ["   • Packages in scope: web", *(f"@acme/ui:build: {line}" for line in ERROR)]
+    printed += [f"@acme/ui:build: npm error {line}" for line in npm]
+    failure = diagnose(
+        StepId.BUILD,
+        PlannedCommand(argv=("turbo", "run", "build")),
+        CommandResult(exit_code=1, seconds=1),
+        [LogLine(seq=number, text=text) for number, text in enumerate(printed)],
+        ["packages/ui/build.js"],
+    )
+    assert (failure.reason, failure.diagnostics[0].file) == ("missing_dependency", "packages/ui/build.js")
+
+
 def test_a_log_of_one_tool_is_left_as_it_is() -> None:
     lines = [LogLine(seq=0, text="src/App.tsx:error: not a task"), LogLine(seq=1, text="[vite]: transforming")]
     assert apart(lines) == lines
