@@ -95,7 +95,7 @@ def _excerpt(texts: list[str]) -> str | None:
 def _usage(texts: list[str], places: Places) -> _Said:
     joined = " ".join(texts)
     if "in sync" in joined or "Missing:" in joined:
-        apart = [text for text in texts if text.startswith(("Missing: ", "Invalid: "))]
+        apart = list(dict.fromkeys(text for text in texts if text.startswith(("Missing: ", "Invalid: "))))
         shown = "; ".join(apart[:3]) + (f" and {len(apart) - 3} more" if len(apart) > 3 else "")
         lock = lock_file(places) or "package-lock.json"
         hint = f"run `npm install` and commit {lock}; or set frozen = false below [build] in headrace.toml"
