@@ -166,10 +166,10 @@ def _listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError as exc:
+    except (OSError, TypeError, UnicodeError) as exc:  # the last two for what can be the name of no host
         listener.close()
         raise InvalidSetting(
-            f"can't listen on {settings.host}:{settings.port}: {exc.strerror}",
+            f"can't listen on {settings.host}:{settings.port}: {getattr(exc, 'strerror', None) or exc}",
             hint="stop what listens there, or set HEADRACE_PORT to another port (0 takes a free one)",
         ) from exc
     listener.listen(1024)
