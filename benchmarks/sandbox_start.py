@@ -2,6 +2,7 @@
 Number 1: a sandbox, from its specification to the first instruction of a command in it.
 
     python benchmarks/sandbox_start.py [--rounds 40] [--runtime runc --runtime crun] [--keep DIR]
+    python benchmarks/sandbox_start.py --executor docker --engine SOCKET [--engine SOCKET] --image IMAGE
 
 The limit is the bare runtime: `run` with the same configuration, over a root file system that was put together beforehand.
 Headrace makes the sandbox's directories, starts a supervisor, puts the root together with layers and idmapped mounts, runs the
@@ -9,6 +10,8 @@ runtime and the container's first process, and then the command. Both ways are i
 it runs, so the figures end at the same point. Needs root.
 
 `--keep` keeps the base system for the next run.
+
+For the executor `docker` the limit is what the engine does by itself for `run --network none --rm`, without a command line.
 """
 
 import argparse
@@ -26,9 +29,13 @@ from pathlib import Path
 
 from headrace.eventfile import EventFile
 from headrace.executor._container_plan import Machine, SandboxPlace, container_instructions
+from headrace.executor._daemon_api import DaemonApi
+from headrace.executor._daemon_plan import ulimits
 from headrace.executor._mounts import hide_mount, make_root, private_mounts
 from headrace.executor._runtime import hidden_mount
 from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, make_directory
+from headrace.executor.base import Executor
+from headrace.executor.docker import DockerExecutor
 from headrace.executor.oci import RUNTIMES, OciExecutor
 from headrace.model.plan import StepId
 from headrace.model.sandbox import SandboxCommand, SandboxSpec
@@ -81,7 +88,7 @@ def bare_runs(machine: Machine, root: Path, layer: Path) -> Iterator[Connection]
         process.join()
 
 
-async def through_executor(executor: OciExecutor, layer: Path, log: Path, number: int) -> tuple[float, float]:
+async def through_executor(executor: Executor, layer: Path, log: Path, number: int) -> tuple[float, float]:
     began = time.time()
     sandbox = await executor.open(SandboxSpec(id=f"bench-{number}", build_id="bench", layers=(layer,)))
     result = await sandbox.run(COMMAND, log)
@@ -109,6 +116,36 @@ async def measure(kind: str, work: Path, rounds: int) -> dict[str, float]:
     return {name: statistics.median(figures) for name, figures in times.items()}
 
 
+def through_engine(api: DaemonApi, image: str) -> tuple[float, float]:
+    """Create, start, wait, read, remove: what `run --rm` does."""
+    began = time.time()
+    host = {"NetworkMode": "none", "Ulimits": ulimits({"NOFILE": 1024})}
+    wanted = {"Image": image, "Cmd": list(SAY_TIME), "Tty": True, "HostConfig": host}
+    container = api.create(f"bare-{time.monotonic_ns()}", wanted)
+    api.start(container)
+    api.wait(container)
+    said = float(api.printed(container))
+    api.remove(container)
+    return said - began, time.time() - began
+
+
+async def measure_engine(socket: str, image: str, work: Path, rounds: int) -> tuple[str, dict[str, float]]:
+    """The engine's name, and medians."""
+    api, layer = DaemonApi(socket), work / "layer"
+    layer.mkdir(exist_ok=True)
+    # What an engine can't give is known, and not what is measured.
+    settings = Settings(data_dir=work, docker_host=socket, docker_image=image, accept_weaker_sandbox=("H6", "H7"))
+    executor, kind = DockerExecutor(settings), api.about().kind
+    times: dict[str, list[float]] = {"bare": [], "bare_whole": [], "headrace": [], "headrace_whole": []}
+    for number in range(rounds + 3):
+        bare = await asyncio.to_thread(through_engine, api, image)
+        figures = (*bare, *await through_executor(executor, layer, work / f"{kind}.ndjson", number))
+        if number >= 3:
+            for name, figure in zip(times, figures, strict=True):
+                times[name].append(figure * 1000)
+    return kind, {name: statistics.median(figures) for name, figures in times.items()}
+
+
 def report(medians: dict[str, dict[str, float]]) -> None:
     print(
         f"{'':8} {'bare runtime':>14} {'Headrace':>10} {'ratio':>7}   {'bare, to its end':>18} {'Headrace':>10} {'ratio':>7}"
@@ -128,12 +165,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--runtime", choices=RUNTIMES, action="append")
+    parser.add_argument("--executor", choices=("oci", "docker"), default="oci")
+    parser.add_argument("--engine", action="append", metavar="SOCKET")
+    parser.add_argument("--image")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as temporary:
         work = given.keep or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
-        report({kind: asyncio.run(measure(kind, work, given.rounds)) for kind in given.runtime or RUNTIMES})
+        if given.executor == "oci":
+            report({kind: asyncio.run(measure(kind, work, given.rounds)) for kind in given.runtime or RUNTIMES})
+        elif given.engine and given.image:
+            found = [asyncio.run(measure_engine(one, given.image, work, given.rounds)) for one in given.engine]
+            report(dict(found))
+        else:
+            parser.error("--executor docker needs --engine and --image")
 
 
 if __name__ == "__main__":

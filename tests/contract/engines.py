@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -124,12 +123,7 @@ def _dockerd(place: Path) -> list[str]:
 
 
 def _podman(place: Path) -> list[str]:
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    (place / "containers.conf").write_text(
-        # Podman would raise limits that a machine may not let us raise.
-        f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc=32768:32768"]\n'
-        '[engine]\nevents_logger = "none"\n'
-    )
+    (place / "containers.conf").write_text('[engine]\nevents_logger = "none"\n')
     return [
         "podman",
         f"--root={place / 'data'}",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from headrace.errors import ExecutorUnavailable, NotFetched
 from headrace.executor import _spec
 from headrace.executor._daemon_api import DaemonApi, DaemonError
-from headrace.executor._daemon_plan import OWNER_LABEL
+from headrace.executor._daemon_plan import OWNER_LABEL, ulimits
 
 _REPOSITORY = "headrace-sandbox"
 _MUSL, _PYTHON = "headrace.musl", "headrace.python"
@@ -101,7 +101,11 @@ def _make(daemon: DaemonApi, digest: str, tag: str, name: str) -> None:
                 "Entrypoint": ["/bin/sh"],
                 "Cmd": ["-c", _PREPARE],
                 "Labels": {OWNER_LABEL: "image"},
-                "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "json-file", "Config": {}}},
+                "HostConfig": {
+                    "NetworkMode": "none",
+                    "LogConfig": {"Type": "json-file", "Config": {}},
+                    "Ulimits": ulimits({"NOFILE": 1024}),
+                },
             },
         )
         daemon.start(made)

@@ -176,7 +176,6 @@ def _profile(daemon: Daemon) -> str:
 
 def _resources(machine: Machine, limits: Limits, first_id: int) -> dict[str, Any]:
     processors = processors_of(machine, limits.cpus, first_id)
-    values = {**_spec.rlimits(limits, machine.descriptors), "NPROC": _most_processes()}
     found: dict[str, Any] = {
         # Memory and swap together: equal numbers mean that there is none.
         "Memory": limits.memory_bytes,
@@ -184,7 +183,7 @@ def _resources(machine: Machine, limits: Limits, first_id: int) -> dict[str, Any
         "PidsLimit": limits.pids,
         "CpuPeriod": _spec.CPU_PERIOD,
         "CpuQuota": max(1000, int(limits.cpus * _spec.CPU_PERIOD)),
-        "Ulimits": [{"Name": name.lower(), "Soft": value, "Hard": value} for name, value in values.items()],
+        "Ulimits": ulimits(_spec.rlimits(limits, machine.descriptors)),
     }
     if machine.disk:
         device, rate = machine.disk
@@ -195,10 +194,11 @@ def _resources(machine: Machine, limits: Limits, first_id: int) -> dict[str, Any
     return found
 
 
-def _most_processes() -> int:
-    """Of one user. Podman would ask for more than a service may have that has no right to raise limits."""
+def ulimits(values: Mapping[str, int]) -> list[dict[str, Any]]:
+    """These limits and one of a user's processes: Podman would ask for more than a service may that can't raise limits."""
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    return _PROCESSES if hard == resource.RLIM_INFINITY else min(_PROCESSES, hard)
+    most = _PROCESSES if hard == resource.RLIM_INFINITY else min(_PROCESSES, hard)
+    return [{"Name": name.lower(), "Soft": value, "Hard": value} for name, value in {**values, "NPROC": most}.items()]
 
 
 def skeleton(root: Path) -> Path:
