@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.sandbox,
-    pytest.mark.parametrize("lab", ["runc", "crun", "docker", "process"], indirect=True),
+    pytest.mark.parametrize("lab", ["runc", "crun", "process"], indirect=True),
 ]
 
 #: Each ends only when it is killed for good.
