@@ -189,6 +189,16 @@ async def test_memory_is_what_is_in_use(lab: "Lab") -> None:
         assert used is None or 2**19 < used < 2**28
 
 
+async def test_another_process_can_ask_what_a_sandbox_uses(lab: "Lab") -> None:
+    sandbox = await lab.open_preview()
+    async with serving(lab, sandbox):
+        other = lab.another_executor()
+        used, same = await sandbox.memory(), await other.memory_of(sandbox.spec.id)
+        assert (used is None) == (same is None)
+        assert same is None or 2**19 < same < 2**28
+        assert await other.memory_of("sbx_unknown") is None
+
+
 async def test_a_warning_that_time_is_nearly_over_is_for_builds_alone(lab: "Lab") -> None:
     sandbox = await lab.open_preview()
     result = await lab.run(sandbox, Act(seconds=5), limits={"seconds": 1.5, "soft_fraction": 0.1})

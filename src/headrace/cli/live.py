@@ -15,6 +15,8 @@ from headrace.model.build import StepStatus
 from headrace.model.event import (
     BuildCompleted,
     BuildDiagnostic,
+    BuildQueued,
+    BuildWaiting,
     BuildWarning,
     EgressDenied,
     EgressLimit,
@@ -56,6 +58,9 @@ class BuildView:
 
     def take(self, event: Event) -> None:
         match event:
+            case BuildQueued() | BuildWaiting() if event.message:
+                # Gone with the first step.
+                self._lines.append(as_text(event) or "")
             case StepStarted():
                 self._started.setdefault(event.step, time.monotonic())
                 self._lines.clear()

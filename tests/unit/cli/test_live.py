@@ -5,11 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
-from headrace.cli.live import LiveProgress
+from headrace.cli.live import BuildView, LiveProgress
 from headrace.cli.progress import OnlyNew, PlainProgress, event_of
-from headrace.model.build import BuildStatus, StepStatus
+from headrace.model.build import BuildStatus, StepStatus, WaitReason
 from headrace.model.diagnostic import Failure, FailureReason
-from headrace.model.event import BuildCompleted, Event, Log, StepCompleted, StepStarted
+from headrace.model.event import BuildCompleted, BuildQueued, Event, Log, StepCompleted, StepStarted
 from headrace.model.plan import StepId
 
 BUILD = "build_01m7"
@@ -49,6 +49,20 @@ def test_a_failed_build_leaves_its_steps_its_last_words_and_the_reason() -> None
     assert "  last words" in shown.splitlines()
     assert "npm run build: exit code 1" in shown
     assert "✗" in shown
+
+
+def test_why_a_build_waits_is_shown_until_its_first_step() -> None:
+    view = BuildView()
+    view.take(BuildQueued(build_id=BUILD, ahead=2, reason=WaitReason.SLOTS, message="2 builds go before it"))
+    assert "Waiting: 2 builds go before it" in text_of(view)
+    view.take(StepStarted(build_id=BUILD, step=StepId.SOURCE))
+    assert "Waiting" not in text_of(view)
+
+
+def text_of(view: BuildView) -> str:
+    screen = io.StringIO()
+    Console(file=screen, width=100, color_system=None).print(view.running())
+    return screen.getvalue()
 
 
 def test_what_a_build_prints_can_not_command_the_terminal() -> None:
