@@ -132,7 +132,8 @@ class Cgroup:
             with suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
                 for parent in () if mount.controllers else reversed(directory.parents):
-                    _hand_on(parent, WANTED)
+                    if parent.is_relative_to(mount.path):  # above it are no groups, and a file would be made
+                        _hand_on(parent, WANTED)
             for name, value in _files(limits).items():
                 with suppress(OSError):
                     if (directory / name).exists():

@@ -63,7 +63,7 @@ def _switches(root: Path) -> Iterator[Finding]:
         with suppress(OSError):
             if (root / path).read_text().strip() == closed:
                 setting = f"{path.replace('/', '.')}={opened}"
-                fix = f"sudo sysctl -w {setting} && echo {setting} | sudo tee /etc/sysctl.d/60-headrace.conf"
+                fix = f"sudo sysctl -w {setting} && echo {setting} | sudo tee -a /etc/sysctl.d/60-headrace.conf"
                 yield Finding(subject=path.replace("/", "."), status="missing", detail=f"is {closed}: {why}", fix=fix)
 
 

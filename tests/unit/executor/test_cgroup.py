@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from headrace.executor._cgroup import Cgroup, CgroupMount
+from headrace.executor._cgroup import Cgroup, CgroupMount, GroupLimits
 
 
 def tree(root: Path, name: str, controllers: str, **files: str) -> CgroupMount:
@@ -68,3 +68,14 @@ def test_processes_of_groups_below_count_too(tmp_path: Path) -> None:
     below.mkdir()
     (below / "cgroup.procs").write_text("12\n")
     assert Cgroup("/headrace/sbx_1", (mount,)).processes() == {10, 11, 12}
+
+
+def test_making_a_group_leaves_nothing_above_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "unified").mkdir()
+    for name in ("cgroup.procs", "cgroup.subtree_control"):
+        (tmp_path / "unified" / name).touch()
+    mount = CgroupMount(str(tmp_path / "unified"), frozenset())
+    Cgroup("/headrace/sbx_1", (mount,)).make(GroupLimits(memory_bytes=2**20))
+    assert (tmp_path / "unified/headrace/sbx_1").is_dir()
+    assert (tmp_path / "unified/cgroup.subtree_control").read_text()
+    assert not (tmp_path / "cgroup.subtree_control").exists()
