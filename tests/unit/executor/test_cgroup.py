@@ -75,7 +75,7 @@ def test_making_a_group_leaves_nothing_above_the_tree(tmp_path: Path) -> None:
     for name in ("cgroup.procs", "cgroup.subtree_control"):
         (tmp_path / "unified" / name).touch()
     mount = CgroupMount(str(tmp_path / "unified"), frozenset())
-    Cgroup("/headrace/sbx_1", (mount,)).make(GroupLimits(memory_bytes=2**20))
+    Cgroup("/headrace/sbx_1", (mount,)).make(GroupLimits(memory_bytes=2**20, pids=10))
     assert (tmp_path / "unified/headrace/sbx_1").is_dir()
     assert (tmp_path / "unified/cgroup.subtree_control").read_text()
     assert not (tmp_path / "cgroup.subtree_control").exists()
