@@ -1,14 +1,19 @@
 """The line of waiting builds in the database: whose turn it is, and what builds before say about memory."""
 
 import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.contract.records.conftest import claim, end, made_build, made_project, release
 
 from headrace.model.build import BuildStatus, CommandState
+from headrace.model.job import Lease
 from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.records import builds, line
-from headrace.records.database import Database
+from headrace.records.database import Database, sqlite_url
 
 
 async def test_a_project_with_many_builds_lets_another_ones_first_build_pass(db: Database, project: Project) -> None:
@@ -85,3 +90,56 @@ async def test_what_builds_used_is_known_by_project_and_by_framework(db: Databas
         assert (await line.peaks(c, mine.id)).project == 70
         assert await line.peaks(c, first.id) == (None, "vite", 100)
         assert await line.peaks(c, strange.id) == (None, "hugo", None)
+
+
+#: A build of one of four projects comes (0 to 3), or the oldest running one ends (4 and 5), or everything is restarted (6).
+HAPPENINGS = st.lists(st.integers(0, 6), min_size=8, max_size=25)
+
+
+@given(happenings=HAPPENINGS)
+@settings(max_examples=8, deadline=None)
+def test_whatever_happens_a_newcomer_is_passed_at_most_once_by_each_other_workspace(happenings: list[int]) -> None:
+    asyncio.run(_newcomer(happenings))
+
+
+async def _newcomer(happenings: list[int]) -> None:
+    with TemporaryDirectory() as place:
+        url = sqlite_url(Path(place) / "headrace.db")
+        db = await Database.open(url)
+        owners = [await made_project(db, workspace=workspace) for workspace in ("a", "a", "b", "b")]
+        mine = await made_project(db, workspace="mine")
+        workspace_of: dict[str, str] = {}
+        held: list[Lease] = []
+
+        async def fill() -> list[str]:
+            """Start what two slots take; the workspaces of what was started."""
+            started = []
+            while len(held) < 2 and (lease := await claim(db)):
+                held.append(lease)
+                started.append(workspace_of[lease.build_id])
+            await asyncio.sleep(0.002)  # turns are told apart by milliseconds
+            return started
+
+        async def happens(what: int) -> list[str]:
+            nonlocal db
+            if what < 4:
+                workspace_of[(await made_build(db, owners[what])).id] = owners[what].workspace
+            elif what < 6 and held:
+                await end(db, held.pop(0))
+            elif what == 6:
+                await db.close()
+                db = await Database.open(url)
+            return await fill()
+
+        for what in happenings:
+            await happens(what)
+        newcomer = (await made_build(db, mine)).id
+        workspace_of[newcomer] = "mine"
+        passed = await fill()
+        for what in (*happenings, *([5] * 60)):
+            if "mine" in passed:
+                break
+            passed += await happens(what)
+        await db.close()
+    before = passed[: passed.index("mine")]
+    assert len(before) == len(set(before))
