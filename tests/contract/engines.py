@@ -35,7 +35,7 @@ class Engine:
         argv = _dockerd(place) if self.kind == "docker" else _podman(place)
         with (place / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                argv,
+                ["setpriv", "--pdeathsig", "KILL", *argv],  # tests that are killed leave no engine
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
