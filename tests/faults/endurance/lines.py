@@ -18,6 +18,7 @@ from endurance.rig import Promised, Rig
 from endurance.server import ENDED
 
 _MASK = 0xFFFFFFFF
+_WEEK = 7 * 24 * 3600.0
 
 
 @dataclass
@@ -113,6 +114,7 @@ def count_lines(
     Print so many lines in one build, kill the server so often, and have followers come back so often; for `seconds` at most,
     then what was counted until then is what is said.
     """
+    seconds = min(seconds, _WEEK)  # no thread is waited for longer
     began = time.monotonic()
     # As fast as the pipe takes them, in pieces of 200.
     build = rig.counting(lines=lines, each=200, pause=0)

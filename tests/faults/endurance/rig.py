@@ -17,7 +17,7 @@ import httpx2
 
 from endurance import projects
 from endurance.power import Disk, Image, mounted
-from endurance.server import Server, new_data_dir
+from endurance.server import Server, new_data_dir, provisions
 
 #: A worker that is silent this long loses its builds. Short, so that an injection does not take long.
 LEASE_SECONDS = 3.0
@@ -169,8 +169,16 @@ def new_rig(
     with mounted(made / "data", disk) as image:
         rig = Rig(made, chance, executor, long, image, settings or {})
         with _served(rig):
+            _provide(rig)
             yield rig
     shutil.rmtree(made, ignore_errors=True)
+
+
+def _provide(rig: Rig) -> None:
+    """Once on a machine: what every build needs is fetched, which takes longer than a fault may."""
+    needed = [provisions() / "tools", *([provisions() / "base"] if rig.executor == "oci" else [])]
+    if not all(list(place.glob("[!.]*")) for place in needed):
+        rig.server.until_ended(rig.counting(lines=1).id, seconds=280)
 
 
 @contextmanager
