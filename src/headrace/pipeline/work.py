@@ -30,6 +30,8 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._running: dict[str, Context] = {}
+        #: From the lease on. On a busy machine it takes a while from there to a context, and a lease may run out.
+        self._taken: set[str] = set()
         #: Builds that a passing fault ended an attempt at, and until when others go before them.
         self._resting: dict[str, float] = {}
         #: Looking whether there is room, and saying that there is none: one after another.
@@ -59,6 +61,8 @@ class Worker:
         async with self._deciding:
             found = await admit(self._services, besides=self._not_now())
             if not isinstance(found, BuildWaiting):
+                if found is not None:
+                    self._taken.add(found.build_id)
                 return found
             async with self._services.db.read() as c:
                 build = await builds.get(c, found.build_id)
@@ -74,7 +78,7 @@ class Worker:
         """
         now = time.monotonic()
         self._resting = {build: until for build, until in self._resting.items() if until > now}
-        return {*self._running, *self._resting}
+        return {*self._taken, *self._resting}
 
     async def _work_on(self, lease: Lease) -> None:
         services, build_id = self._services, lease.build_id
@@ -92,6 +96,7 @@ class Worker:
             self._resting[build_id] = time.monotonic() + _REST_SECONDS
         finally:
             self._running.pop(build_id, None)
+            self._taken.discard(build_id)
             async with services.db.write(durable=False) as c:
                 await line.end_turn(c, lease)
                 await builds.release(c, lease)
