@@ -266,7 +266,7 @@ _BUILT = """
 Projects of [frameworks.md](frameworks.md#what-was-built), each broken in one line and built in the real sandbox: what the failure object
 says, beside the reason, file and line that the change has (for a lock file out of step, the lock file). In {right} of {all}, over {kinds} kinds of
 projects, the first diagnostic is the cause in its line; in {near} of the others reason and file are right, and the line is where the tool
-noticed it. Six of those that are right were read wrongly at first (three of Rspack, one each of Svelte, Astro 4 and Turborepo), and were built
+noticed it. Seven of those that are right were read wrongly at first (three of Rspack, one each of Svelte, Astro 4, Farm and Turborepo), and were built
 again when that was mended; what Docusaurus says is read since, and was not built again.
 
 | Project | Changed | Into | Reason, file and line | Said |

@@ -12,6 +12,7 @@ from headrace.diagnostics.docusaurus import Docusaurus
 from headrace.diagnostics.esbuild import Esbuild
 from headrace.diagnostics.eslint import Eslint
 from headrace.diagnostics.evidence import evident, how_it_ended
+from headrace.diagnostics.farm import Farm
 from headrace.diagnostics.fit import cut, fitted
 from headrace.diagnostics.gatsby import Gatsby
 from headrace.diagnostics.locate import Read, about_repository, located
@@ -47,6 +48,7 @@ PARSERS: tuple[Parser, ...] = (
     CreateReactApp(),
     Gatsby(),
     Docusaurus(),
+    Farm(),
     SvelteCheck(),
     Tsc(),
     Vite(),

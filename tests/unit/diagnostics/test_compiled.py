@@ -60,6 +60,10 @@ Cannot read properties of undefined (reading 'x')
 """
 
 
+FARM = """\
+[ Farm ] Using config file at /app/farm.config.ts
+[ Farm ] Error: Failed to build: Error: Can not resolve `./mainn.css` from src/main.tsx.
+"""
 DOCUSAURUS = """\
 [ERROR] Client bundle compiled with errors therefore further build is impossible.
 \N{MULTIPLICATION SIGN} Module build failed (from ./node_modules/@docusaurus/mdx-loader/lib/index.js):
@@ -102,9 +106,10 @@ def failure_of(printed: str, sources: dict[str, str]) -> Failure:
         (RSPACK_SYNTAX, "src/App.tsx", "function App() {\n  const [c, s] = useState(0;\n}\n", "syntax_error", 2),
         (RSPACK_CONFIG, "rspack.config.ts", "imprt a from 'a'\n", "config_error", 1),
         (ASTRO_4, "src/pages/index.astro", "---\nconst t = undefined.x;\n---\n", "prerender_failed", 2),
+        (FARM, "src/main.tsx", "import a from 'a'\nimport './mainn.css'\n", "missing_dependency", 2),
         (DOCUSAURUS, "docs/intro.mdx", "# Hi\n<Foo # x\n", "syntax_error", 2),
     ],
-    ids=["vite", "rspack", "rspack-syntax", "rspack-config", "astro-4", "docusaurus"],
+    ids=["vite", "rspack", "rspack-syntax", "rspack-config", "astro-4", "farm", "docusaurus"],
 )
 def test_a_mistake_is_found_in_the_source(printed: str, file: str, source: str, reason: str, line: int) -> None:
     failure = failure_of(printed, {file: source})
