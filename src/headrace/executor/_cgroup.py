@@ -140,10 +140,17 @@ class Cgroup:
                         (directory / name).write_text(value)
         return any(Path(directory, "cgroup.procs").exists() for directory in self._directories())
 
-    def join(self) -> None:
-        """Put the calling process in."""
-        for directory in self._directories():
+    def join(self, leaf: str = "") -> None:
+        """
+        Put the calling process in; in version 2 into the group `leaf` below, because a runtime that is to make no group of its
+        own makes one beside its own all the same.
+        """
+        for mount in self._mounts:
+            directory = mount.path + self.path
             with suppress(OSError):
+                if leaf and not mount.controllers:
+                    directory = f"{directory}/{leaf}"
+                    Path(directory).mkdir(exist_ok=True)
                 descriptor = os.open(f"{directory}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
                 try:
                     os.write(descriptor, b"0")
@@ -181,18 +188,16 @@ class Cgroup:
         return not self._directories()
 
     def usage(self) -> Usage:
-        memory_events = self._counters("memory", "memory.events", "memory.oom_control")
-        pids_events = self._counters("pids", "pids.events", "pids.events")
         return Usage(
-            out_of_memory=memory_events.get("oom_kill", 0) > 0,
-            pids_limit_hit=pids_events.get("max", 0) > 0,
+            out_of_memory=self.out_of_memory(),
+            pids_limit_hit=self._events("pids", "pids.events", "pids.events", "max") > 0,
             peak_memory_bytes=self._number("memory", "memory.peak", "memory.max_usage_in_bytes"),
             cpu_seconds=self._cpu_seconds(),
         )
 
     def out_of_memory(self) -> bool:
         """Whether the kernel killed something in the group for memory. Cheap, to be asked often."""
-        return self._counters("memory", "memory.events", "memory.oom_control").get("oom_kill", 0) > 0
+        return self._events("memory", "memory.events", "memory.oom_control", "oom_kill") > 0
 
     def memory_limit(self) -> int | None:
         """The limit as the kernel keeps it; None where it keeps none."""
@@ -215,9 +220,19 @@ class Cgroup:
         microseconds = self._counters("cpu", "cpu.stat", None).get("usage_usec")
         return None if microseconds is None else microseconds / 1e6
 
+    def _events(self, controller: str, new: str, old: str, name: str) -> int:
+        """In version 1 an event is told by the group that it happened in, and a runtime may have made one below this."""
+        count = self._counters(controller, new, old).get(name, 0)
+        for mount in self._mounts:
+            if controller in mount.controllers:
+                for folder, below, _ in os.walk(mount.path + self.path):
+                    for group in below:
+                        with suppress(OSError):
+                            count += _numbers(Path(folder, group, old).read_text()).get(name, 0)
+        return count
+
     def _counters(self, controller: str, new: str | None, old: str | None) -> dict[str, int]:
-        pairs = (line.split() for line in self._read(controller, new, old).splitlines())
-        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+        return _numbers(self._read(controller, new, old))
 
     def _number(self, controller: str, new: str | None, old: str | None) -> int | None:
         text = self._read(controller, new, old).strip()
@@ -240,6 +255,11 @@ class Cgroup:
         for directory in self._directories():
             with suppress(OSError):
                 Path(directory, "cgroup.kill").write_text("1")
+
+
+def _numbers(text: str) -> dict[str, int]:
+    pairs = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
 def _files(limits: GroupLimits) -> dict[str, str]:

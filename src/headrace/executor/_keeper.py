@@ -149,7 +149,7 @@ class OwnKeeper:
         self._memory_is_kept = self._cgroup.memory_limit() == limits.memory_bytes
 
     def enter(self) -> None:
-        self._cgroup.join()
+        self._cgroup.join("start")
         if self._limits.processors:
             os.sched_setaffinity(0, self._limits.processors)
 

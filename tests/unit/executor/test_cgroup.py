@@ -79,3 +79,13 @@ def test_making_a_group_leaves_nothing_above_the_tree(tmp_path: Path) -> None:
     assert (tmp_path / "unified/headrace/sbx_1").is_dir()
     assert (tmp_path / "unified/cgroup.subtree_control").read_text()
     assert not (tmp_path / "cgroup.subtree_control").exists()
+
+
+def test_version_1_tells_what_happened_in_a_group_below_there(tmp_path: Path) -> None:
+    mount = tree(tmp_path, "memory", "memory", memory__oom_control="oom_kill 0\n")
+    group = Cgroup("/headrace/sbx_1", (mount,))
+    assert not group.out_of_memory()
+    below = tmp_path / "memory/headrace/sbx_1/made-by-a-runtime"
+    below.mkdir()
+    (below / "memory.oom_control").write_text("oom_kill 1\n")
+    assert group.out_of_memory()
