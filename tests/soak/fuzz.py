@@ -68,8 +68,8 @@ def served() -> Iterator[Server]:
             "CLONE_SECONDS": "2",
         }
         server = Server(kept | {f"HEADRACE_{name}": value for name, value in wanted.items()}, data)
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()
