@@ -130,15 +130,17 @@ def left_overs(rig: Rig) -> None:
     rig.server.kill()
     names = ("build_01m7xpeyhy9gptce7gk34taj0d-build", "x" * 120, ".removed-abc", ".making-abc", "ü \n'$(x)")
     for place in (rig.sandboxes(), rig.data_dir / "builds"):
-        for name in names:
+        for name in names if place.name == "builds" else names[:-1]:
             deep = place / name / "disk" / "upper" / "a" / "b"
             deep.mkdir(parents=True, exist_ok=True)
             (deep / "file").write_text("left")
             deep.chmod(0o000)
-    stranger = rig.data_dir / "mine.txt"
-    stranger.write_text("not Headrace's")
+    # No sandbox can have this name: it is somebody else's, and stays.
+    stranger = rig.sandboxes() / "not a sandbox"
+    stranger.mkdir()
     rig.server.start()
-    assert stranger.read_text() == "not Headrace's"
+    assert stranger.is_dir()
+    stranger.rmdir()
 
 
 @fault("F29", "the server runs out of descriptors")
