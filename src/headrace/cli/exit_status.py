@@ -12,7 +12,13 @@ TIMED_OUT = 124
 INTERRUPTED = 130
 
 _TIMEOUTS = {FailureReason.TIMEOUT, FailureReason.SOURCE_TIMEOUT}
-_OURS = {FailureReason.INTERNAL, FailureReason.RUNNER_LOST, FailureReason.SANDBOX_DIED, FailureReason.STORAGE_ERROR}
+_OURS = {
+    FailureReason.INTERNAL,
+    FailureReason.RUNNER_LOST,
+    FailureReason.SANDBOX_DIED,
+    FailureReason.STORAGE_ERROR,
+    FailureReason.EXECUTOR_UNAVAILABLE,
+}
 
 
 def of_failure(failure: Failure | None) -> int:

@@ -158,6 +158,10 @@ MEANINGS: dict[str, dict[FailureReason, Meaning]] = {
     "Headrace": {
         FailureReason.SANDBOX_DIED: Meaning("The sandbox went away while a command ran.", "Build again."),
         FailureReason.RUNNER_LOST: Meaning("The worker went away and could not be resumed.", "Build again."),
+        FailureReason.EXECUTOR_UNAVAILABLE: Meaning(
+            "No sandbox can be opened on this machine, or it would lack a control that nobody has accepted.",
+            "Do what the hint says; `headrace doctor` looks at the whole machine.",
+        ),
         FailureReason.STORAGE_ERROR: Meaning(
             "The disk or the database of this machine took nothing any more.",
             "Look at the kernel's log, then build again. Nothing was published.",

@@ -57,6 +57,7 @@ class FailureReason(StrEnum):
     # the sandbox or its worker went away
     SANDBOX_DIED = "sandbox_died"
     RUNNER_LOST = "runner_lost"
+    EXECUTOR_UNAVAILABLE = "executor_unavailable"
     STORAGE_ERROR = "storage_error"
     INTERNAL = "internal"
 

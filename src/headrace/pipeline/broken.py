@@ -2,7 +2,7 @@
 
 import errno
 
-from headrace.errors import DatabaseUnusable, HeadraceError, StoreFull, ToolUnavailable
+from headrace.errors import DatabaseUnusable, ExecutorUnavailable, HeadraceError, StoreFull, ToolUnavailable
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.plan import StepId
 
@@ -33,6 +33,8 @@ def _reason(exc: Exception) -> FailureReason:
     match exc:
         case StoreFull():
             return FailureReason.DISK_FULL
+        case ExecutorUnavailable():
+            return FailureReason.EXECUTOR_UNAVAILABLE
         case ToolUnavailable():
             return FailureReason.REGISTRY_UNAVAILABLE
         case HeadraceError(exact_code="storage.error") | DatabaseUnusable():

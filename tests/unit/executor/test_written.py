@@ -49,8 +49,8 @@ def test_one_layer_is_opened_as_it_is(top: Path) -> None:
 
 
 def test_a_directory_is_made_once_and_keeps_what_its_maker_said(tmp_path: Path) -> None:
-    assert make_directory(tmp_path / "sbx_1", lambda _: {"first_id": 1}) == {"first_id": 1}
-    assert make_directory(tmp_path / "sbx_1", lambda _: {"first_id": 2}) == {"first_id": 1}
+    assert make_directory(tmp_path / "sbx_1", lambda _: {"first_id": 1})["first_id"] == 1
+    assert make_directory(tmp_path / "sbx_1", lambda _: {"first_id": 2})["first_id"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["sbx_1"]
 
 
