@@ -166,12 +166,14 @@ def new_rig(
 ) -> Iterator[Rig]:
     """A rig in a directory of its own, or on a disk of its own, with a server that runs."""
     made = Path(tempfile.mkdtemp(prefix="headrace-faults-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
-    with mounted(made / "data", disk) as image:
-        rig = Rig(made, chance, executor, long, image, settings or {})
-        with _served(rig):
-            _provide(rig)
-            yield rig
-    shutil.rmtree(made, ignore_errors=True)
+    try:
+        with mounted(made / "data", disk) as image:
+            rig = Rig(made, chance, executor, long, image, settings or {})
+            with _served(rig):
+                _provide(rig)
+                yield rig
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _provide(rig: Rig) -> None:
