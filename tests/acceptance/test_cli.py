@@ -175,7 +175,7 @@ def test_lists_know_what_was_built(headrace: Headrace, served: Any) -> None:
 
 def test_the_cache_lists_and_explains_itself(headrace: Headrace, served: Any) -> None:
     kinds = {entry["kind"] for entry in headrace.json("cache", "ls")["items"]}
-    assert kinds == {"dependencies", "tool"}
+    assert {"dependencies", "tool"} <= kinds
     decisions = headrace.json("cache", "explain", served["build_id"])
     assert "dependencies" in [decision["cache"] for decision in decisions]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.sandbox,
-    pytest.mark.parametrize("lab", ["runc", "crun", "docker", "process", "fake"], indirect=True),
+    pytest.mark.parametrize("lab", ["crun", "docker", "process", "fake"], indirect=True),
 ]
 
 #: Longer than anybody will wait, and than any clock of 32 bits counts in milliseconds.

@@ -20,7 +20,7 @@ from headrace.model.sandbox import CommandResult, Egress, KillReason, SandboxFil
 if TYPE_CHECKING:
     from tests.contract.conftest import Lab
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["runc", "crun", "docker"], indirect=True)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["crun", "docker"], indirect=True)]
 
 PATIENCE = 60
 FOR_YEARS = 10 * 365 * 86400.0

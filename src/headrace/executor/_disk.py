@@ -60,6 +60,11 @@ class DiskWatch:
         self._soonest = began + took / _SHARE_WITH_REASON
         return self._met() or ("machine" if short and self._is_why(free) else None)
 
+    def exceeded_at_end(self) -> str | None:
+        """The same of a command that has failed by itself: who fills the last of a disk in a moment meets its end before a look."""
+        self._next = self._soonest = 0.0
+        return self.exceeded()
+
     def wait(self) -> float:
         """Seconds until it should look again."""
         grown = self._grown(self._look())

@@ -193,6 +193,8 @@ class _Supervisor:
                 self._killed_by = asked_to_kill(self._directory)
             elif ready & ends:
                 self._read_exit_code(leader)
+                if self._exit_code and (limit := disk.exceeded_at_end()):
+                    self._killed_by, self._disk_limit = "disk", limit
                 return
             if time.monotonic() >= next_look:
                 self._look(engine, disk)

@@ -11,6 +11,7 @@ import pytest
 from headrace.executor._cgroup import Cgroup, CgroupMount, GroupLimits
 from headrace.executor._keeper import LOOK_SECONDS, OwnKeeper, OwnLimits
 
+ROOT = Path(__file__).parents[3]
 LIMITS = OwnLimits(memory_bytes=2**20, pids=50, cpus=1.5, processors=(), groups=())
 
 
@@ -31,8 +32,12 @@ print(json.dumps([before, [*watch.look(), watch.memory()]]), [name.endswith(f"/{
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_a_watch_sees_processes_their_threads_and_their_memory() -> None:
-    alone = 'mount -t tmpfs tmp /tmp && mount -t tmpfs shm /dev/shm && exec "$@"'
-    argv = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", alone, "sh", sys.executable, "-c", WATCHED]
+    # This repository may lie below /tmp itself.
+    alone = (
+        'exec 9<"$0" && mount -t tmpfs tmp /tmp && mount -t tmpfs shm /dev/shm && mkdir -p "$0" && '
+        'mount --bind /proc/self/fd/9 "$0" && exec 9<&- && exec "$@"'
+    )
+    argv = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", alone, str(ROOT), sys.executable, "-c", WATCHED]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     numbers, _, found = done.stdout.rpartition(" ")
