@@ -47,13 +47,13 @@ def set_secret(project: str, name: str) -> None:
     from urllib.parse import quote
 
     from headrace.cli.projects_of import project_named
-    from headrace.cli.servers import connect
+    from headrace.cli.servers import reading
     from headrace.settings import read_settings
 
-    settings = read_settings()
-    client = connect(settings)
-    path = f"/projects/{project_named(client, settings, project)}/secrets/{quote(name, safe='')}"
-    stored = client.put(path, {"value": _value(name)})
+    settings, value = read_settings(), _value(name)
+    with reading(settings) as client:
+        path = f"/projects/{project_named(client, settings, project)}/secrets/{quote(name, safe='')}"
+        stored = client.put(path, {"value": value})
     if stored["masked"]:
         note(f"{name} is set; headrace.toml says which step gets it")
     else:
@@ -68,12 +68,12 @@ def remove(project: str, name: str) -> None:
     from urllib.parse import quote
 
     from headrace.cli.projects_of import project_named
-    from headrace.cli.servers import connect
+    from headrace.cli.servers import reading
     from headrace.settings import read_settings
 
     settings = read_settings()
-    client = connect(settings)
-    client.delete(f"/projects/{project_named(client, settings, project)}/secrets/{quote(name, safe='')}")
+    with reading(settings) as client:
+        client.delete(f"/projects/{project_named(client, settings, project)}/secrets/{quote(name, safe='')}")
     note(f"{name} is gone")
 
 
