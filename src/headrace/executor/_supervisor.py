@@ -145,15 +145,18 @@ class _Supervisor:
             os.close(stderr[1])
 
     def _supervise(self, engine: Engine, leader: Leader) -> dict[str, object]:
-        background = 0
+        background, given = 0, self._instructions
+        disk = DiskWatch(given.watched, Used(given.disk_bytes, given.disk_files), engine.processes)
         try:
-            self._follow(engine, leader)
+            self._follow(engine, leader, disk)
             background = engine.others() if self._killed_by is None else 0
         except LogFailed as exc:
             self._killed_by = self._killed_by or ("disk" if exc.full else "lost")
         finally:
             engine.kill(leader)
         self._end_of(leader)
+        if self._exit_code and self._killed_by is None and (limit := disk.exceeded_at_end()):
+            self._killed_by, self._disk_limit = "disk", limit
         self._drain()
         seconds = time.monotonic() - self._began
         usage = engine.usage()
@@ -173,10 +176,8 @@ class _Supervisor:
             "output": self._output.receipt(),
         }
 
-    def _follow(self, engine: Engine, leader: Leader) -> None:
+    def _follow(self, engine: Engine, leader: Leader, disk: DiskWatch) -> None:
         """Until the leader has ended, or there is a reason to end it."""
-        given = self._instructions
-        disk = DiskWatch(given.watched, Used(given.disk_bytes, given.disk_files), engine.processes)
         ends = {leader.descriptor} if leader.control is None else {leader.descriptor, leader.control}
         poller = select.poll()
         for descriptor in (*self._streams, *ends, self._wake):
@@ -193,8 +194,6 @@ class _Supervisor:
                 self._killed_by = asked_to_kill(self._directory)
             elif ready & ends:
                 self._read_exit_code(leader)
-                if self._exit_code and (limit := disk.exceeded_at_end()):
-                    self._killed_by, self._disk_limit = "disk", limit
                 return
             if time.monotonic() >= next_look:
                 self._look(engine, disk)
