@@ -6,12 +6,12 @@ the log, and no worker can claim the build between the check of a lease and the 
 the row behind its log; `replay` brings it up. Whoever takes a build over calls it first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headrace.errors import HeadraceError, LeaseLost, NotFound
+from headrace.errors import HeadraceError, LeaseLost, NotFound, found
 from headrace.events.base import EventLog
 from headrace.model.build import Build, BuildStatus, Trust
 from headrace.model.event import BuildCompleted, BuildCreated, CacheDecision, CancelRequested, Event
@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 
 #: Called with each event after it is stored. Must not block.
 Listener = Callable[[Event], None]
+#: Whether something is to be recorded, decided in the transaction that records it. May raise to refuse.
+Decides = Callable[[AsyncConnection, Build], Awaitable[bool]]
 
 _REPLAY_BATCH = 1000
 
@@ -52,17 +54,28 @@ class Journal:
         return (await self.record_all([event], lease=lease, close=close))[0]
 
     async def record_all(
-        self, events: Sequence[Event], *, lease: Lease | None = None, close: bool = False
+        self,
+        events: Sequence[Event],
+        *,
+        lease: Lease | None = None,
+        close: bool = False,
+        decides: Decides | None = None,
     ) -> Sequence[Event]:
-        """Several events of one build, in one append and one transaction."""
+        """
+        Several events of one build, in one append and one transaction. `decides` is asked first, with the build as its log says;
+        nothing is recorded, and returned, when it says no.
+        """
         build_id = events[0].build_id
         self._before_writing()
         stored: Sequence[Event] = ()
         try:
             async with self._db.write(durable=False) as c:
                 build = await self._of_holder(c, events[0], lease)
-                if build_id in self._behind:
+                if build_id in self._behind or decides is not None:
                     build = await self._catch_up(c, build, build_id)
+                if decides is not None and not await decides(c, found(build, build_id)):
+                    return ()
+                events = await _decided(c, events)
                 # Whatever goes wrong from here on, the log may have the events while the row has not.
                 self._behind.add(build_id)
                 stored = await self._events.append(build_id, events, close=close)
@@ -109,6 +122,15 @@ class Journal:
                 except Exception:
                     # A fact stays a fact, whatever somebody who counts facts makes of it.
                     _log.exception("a listener failed", type=event.type)
+
+
+async def _decided(c: AsyncConnection, events: Sequence[Event]) -> Sequence[Event]:
+    """Who asked for the end of a build before it failed was told that it is cancelled, and so it ends."""
+    if not (isinstance(last := events[-1], BuildCompleted) and last.status is BuildStatus.FAILED):
+        return events
+    if not await builds.cancel_requested(c, [last.build_id]):
+        return events
+    return [*events[:-1], last.but(status=BuildStatus.CANCELLED, failure=None)]
 
 
 async def _absorb(c: AsyncConnection, build: Build | None, events: Sequence[Event]) -> Build | None:

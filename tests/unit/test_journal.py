@@ -11,6 +11,7 @@ from headrace.events.base import Fact
 from headrace.events.file import FileEventLog
 from headrace.journal import Journal
 from headrace.model.build import Build, BuildStatus
+from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.digest import Digest
 from headrace.model.event import (
     BuildCompleted,
@@ -29,7 +30,7 @@ from headrace.model.job import Lease
 from headrace.model.plan import CacheKey, KeyInput, StepId
 from headrace.model.project import Project
 from headrace.records import builds, decisions, projects, results
-from headrace.records.database import Database, sqlite_url
+from headrace.records.database import Database, Transaction, sqlite_url
 
 DIGEST: Digest = "sha256:" + "a" * 64
 ARTIFACT: Digest = "sha256:" + "b" * 64
@@ -235,6 +236,29 @@ async def test_a_wish_to_cancel_sets_the_flag(journal: Journal, db: Database, bu
     await journal.record(CancelRequested(build_id=build_id, by="test"))
     async with db.read() as c:
         assert await builds.cancel_requested(c, [build_id]) == {build_id}
+
+
+async def test_a_build_that_fails_after_somebody_wanted_its_end_is_cancelled(
+    journal: Journal, db: Database, build_id: str
+) -> None:
+    await journal.record(CancelRequested(build_id=build_id, by="test"))
+    failure = Failure(step=StepId.BUILD, reason=FailureReason.COMMAND_FAILED, message="exit status 1")
+    ended = await journal.record(completed(build_id, status="failed", failure=failure), close=True)
+    assert (ended.status, ended.failure) == ("cancelled", None)  # type: ignore[union-attr]
+    assert (await row(db, build_id)).status is BuildStatus.CANCELLED
+
+
+async def test_nothing_is_recorded_that_its_own_decision_is_against(
+    journal: Journal, events: FileEventLog, build_id: str
+) -> None:
+    seen = list[int]()
+
+    async def no(_: Transaction, build: Build) -> bool:
+        seen.append(build.seen)
+        return False
+
+    assert await journal.record_all([CancelRequested(build_id=build_id, by="test")], decides=no) == ()
+    assert seen == [await events.last(build_id)] == [1]
 
 
 async def test_a_result_from_the_cache_does_not_replace_the_one_it_came_from(

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import orjson
 
-from headrace.errors import StepFailed, found
+from headrace.errors import Conflict, StepFailed, found
 from headrace.model.build import Build, BuildOptions
 from headrace.model.event import EVENT, Event
 from headrace.model.ids import made_at, new_id
@@ -50,8 +50,9 @@ async def build_here(
     try:
         await asyncio.wait({follow, wish}, return_when=asyncio.FIRST_COMPLETED)
         if not follow.done():
-            await cancel_build(services, build, by="user")
-            worker.notice_cancel(build.id)
+            with suppress(Conflict):  # it is deployed already, and ends by itself
+                await cancel_build(services, build, by="user")
+                worker.notice_cancel(build.id)
         await follow
     finally:
         wish.cancel()

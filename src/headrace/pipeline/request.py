@@ -14,7 +14,8 @@ from headrace.pipeline.plan import plan_version
 from headrace.pipeline.reuse import built_before, key_of_result
 from headrace.pipeline.services import Services
 from headrace.pipeline.trust import readable
-from headrace.records import builds, versions
+from headrace.records import builds, deployments, versions
+from headrace.records.database import Transaction
 
 
 async def request_build(
@@ -70,24 +71,30 @@ async def request_build(
 
 async def cancel_build(services: Services, build: Build, by: str) -> Build:
     """
-    Ask for the end of a build. Raises Conflict when it has ended by itself; asking again changes nothing.
+    Ask for the end of a build; asking again changes nothing. Once this returns, the build is cancelled or will be, whatever it
+    was about to come to. Raises Conflict when it has ended by itself, or is deployed and has only to say so.
     """
-    if build.status.terminal:
-        if build.status == "cancelled":
-            return build
-        raise Conflict(
-            f"the build has already {build.status}", code="build.already_terminal", hint="there is nothing to cancel"
-        )
-    async with services.db.write(durable=False) as c:
-        asked_before = await builds.cancel_requested(c, [build.id])
-        await builds.request_cancel(c, build.id)
-    if not asked_before:
-        await services.journal.record(CancelRequested(build_id=build.id, by=by))
+    await services.journal.record_all([CancelRequested(build_id=build.id, by=by)], decides=_to_be_cancelled)
     if build.status is BuildStatus.QUEUED:
         await end_unstarted(services, build)
     await services.queue.cancel(build.id)
     async with services.db.read() as c:
         return found(await builds.get(c, build.id), build.id)
+
+
+async def _to_be_cancelled(c: Transaction, build: Build) -> bool:
+    """Whether nobody wished for it before. The deployment is made behind the same lock, if no wish is there."""
+    if build.status is BuildStatus.CANCELLED:
+        return False
+    if build.status.terminal:
+        raise _too_late(f"the build has already {build.status}")
+    if await deployments.of_build(c, build.id) is not None:
+        raise _too_late("the build is deployed already")
+    return not await builds.cancel_requested(c, [build.id])
+
+
+def _too_late(message: str) -> Conflict:
+    return Conflict(message, code="build.already_terminal", hint="there is nothing to cancel")
 
 
 async def end_unstarted(services: Services, build: Build) -> None:

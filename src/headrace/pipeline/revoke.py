@@ -7,6 +7,7 @@ taken down: which deployments show something that came of it is said, and people
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from headrace.errors import Conflict
@@ -129,19 +130,17 @@ def _stands_on(layer: Layer, keys: Iterable[Digest]) -> bool:
 
 async def _end_unfinished(services: Services, ids: Iterable[str]) -> set[str]:
     """A build that has got hold of one of the layers must not save what comes of it."""
-    told: set[str] = set()
+    told, waiting = set[str](), set[str]()
     for id_ in ids:
         async with services.db.read() as c:
             build = await builds.get(c, id_)
         if build is None or build.status.terminal:
             continue
-        try:
+        waiting.add(id_)
+        with suppress(Conflict):  # it is about to end by itself, and remembers its result then
             await cancel_build(services, build, by="revoke")
             told.add(id_)
-        except Conflict:  # it has ended by itself meanwhile
-            continue
     deadline = asyncio.get_running_loop().time() + _END_SECONDS
-    waiting = set(told)
     while waiting and asyncio.get_running_loop().time() < deadline:
         async with services.db.read() as c:
             rows = [await builds.get(c, id_) for id_ in waiting]

@@ -189,8 +189,11 @@ async def workers(c: AsyncConnection) -> set[str]:
 
 
 async def holds(c: AsyncConnection, lease: Lease) -> bool:
-    """No other worker took the build since. A lease that ran out and that nobody took still holds."""
-    return (await c.execute(select(builds.c.id).where(*_of(lease)))).first() is not None
+    """
+    No other worker took the build since, and nothing of its row changes until this transaction is over. A lease that ran out
+    and that nobody took still holds.
+    """
+    return (await c.execute(select(builds.c.id).where(*_of(lease)).with_for_update())).first() is not None
 
 
 async def request_cancel(c: AsyncConnection, build_id: str) -> bool:

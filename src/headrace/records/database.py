@@ -23,6 +23,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from headrace.errors import DatabaseUnusable, HeadraceError, StoreFull, Unavailable
 from headrace.records import schema
 
+#: What a transaction gives to queries.
+Transaction = AsyncConnection
+
 #: How long a writer waits for another process's write transaction.
 BUSY_SECONDS = 5.0
 

@@ -64,7 +64,8 @@ def _judge(rig: Rig, build: str, status: str, answered: int) -> str:
         deployed = db.execute("SELECT count(*) FROM deployments WHERE build_id = ?", (build,)).fetchone()[0]
     assert answered in (200, 409), answered
     assert status in ("succeeded", "cancelled"), status
-    if status == "cancelled":
-        assert answered == 200, "the answer was that it had ended"
-        assert not deployed, f"{build} was cancelled, and is deployed"
+    assert (answered == 200) == (status == "cancelled"), (
+        f"{build}: the cancellation was answered {answered}, then {status}"
+    )
+    assert not (deployed and status == "cancelled"), f"{build} was cancelled, and is deployed"
     return f"{status}, answered {answered}"

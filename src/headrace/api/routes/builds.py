@@ -189,7 +189,8 @@ async def get_network(request: Request, services: Wired, build_id: str) -> Respo
 @router.post("/builds/{build_id}/cancel", response_model=BuildView)
 async def cancel(request: Request, services: Wired, build_id: str, idempotency_key: IdempotencyKey = None) -> Response:
     """
-    Ask for the end of a build. It ends within seconds, and asking again changes nothing. 409 once it has ended by itself.
+    Ask for the end of a build. It ends within seconds as cancelled, and asking again changes nothing. 409 once it is deployed or
+    has ended by itself.
     """
     build = await find_build(services, build_id)
 
