@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headrace.errors import HeadraceError, LeaseLost, NotFound, found
 from headrace.events.base import EventLog
-from headrace.model.build import Build, BuildStatus, Trust
+from headrace.model.build import Build, BuildStatus
 from headrace.model.event import BuildCompleted, BuildCreated, CacheDecision, CancelRequested, Event
 from headrace.model.fold import apply, started
 from headrace.model.job import Lease
+from headrace.model.trust import Trust
 from headrace.records import builds, decisions, results
 from headrace.records.database import Database
 

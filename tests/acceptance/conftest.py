@@ -98,10 +98,11 @@ class Server:
     def project(self, name: str) -> dict[str, Any]:
         return self._json(self.http.post("/workspaces/default/projects", json={"name": name}))
 
-    def upload(self, project_id: str, files: dict[str, str]) -> dict[str, Any]:
+    def upload(self, project_id: str, files: dict[str, str], **query: str) -> dict[str, Any]:
         return self._json(
             self.http.post(
                 f"/projects/{project_id}/versions",
+                params=query,
                 content=tar_of(files),
                 headers={"Content-Type": "application/x-tar"},
             )

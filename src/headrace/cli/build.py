@@ -60,7 +60,8 @@ def command(
     With --json or `--events -` stdout carries only data; what people read goes to stderr.
     """
     from headrace.cli.sources import source_of
-    from headrace.model.build import BuildOptions, Trust
+    from headrace.model.build import BuildOptions
+    from headrace.model.trust import Trust
 
     if as_json and events_to == "-":
         raise click.UsageError("--json and `--events -` both want stdout; write the events to a file")

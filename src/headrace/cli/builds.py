@@ -24,17 +24,18 @@ def command(project: str | None, status: str | None, as_json: bool, limit: int) 
     if as_json:
         data(builds)
     elif builds:
-        answer(table(["build", "status", "took", "created", "why"], [_row(build) for build in builds]))
+        answer(table(["build", "status", "trust", "took", "created", "why"], [_row(build) for build in builds]))
     else:
         note("there is no such build")
 
 
 def _row(build: dict[str, object]) -> list[object]:
-    failure, waiting = build.get("failure"), build.get("waiting")
+    failure, waiting, options = build.get("failure"), build.get("waiting"), build.get("options")
     why = failure.get("reason") if isinstance(failure, dict) else ""
     if isinstance(waiting, dict):
         why = waiting.get("message")
-    return [build["id"], build["status"], _took(build), build["created_at"], why]
+    trust = options.get("trust") if isinstance(options, dict) else None
+    return [build["id"], build["status"], trust, _took(build), build["created_at"], why]
 
 
 def _took(build: dict[str, object]) -> str | None:

@@ -10,6 +10,7 @@ from headrace.cli.output import note
 from headrace.cli.progress import event_of, progress
 from headrace.cli.projects_of import project_for
 from headrace.errors import Conflict
+from headrace.model.trust import Trust
 from headrace.model.version import DirectorySource, GitSource
 from headrace.settings import Settings
 from headrace.source.archive import pack_directory
@@ -19,10 +20,14 @@ _SETTLE_SECONDS = 10
 
 def send(client: Client, settings: Settings, source: DirectorySource | GitSource, options: dict[str, Any]) -> Any:
     """Ask for a build of the source as it is now, with these options; the build, which may have ended before."""
-    project = project_for(client, settings, source)
+    trust = Trust(options["trust"])
+    project = project_for(client, settings, source, trust)
+    version = None
     if isinstance(source, DirectorySource):
-        take_over_proxy(client, project, Path(source.path))
-    version = _upload(client, project["id"], source) if isinstance(source, DirectorySource) else None
+        # Strangers say nothing about the project's settings.
+        if trust is Trust.TRUSTED:
+            take_over_proxy(client, project, Path(source.path))
+        version = _upload(client, project["id"], source, trust)
     return client.post(f"/projects/{project['id']}/builds", {"version": version, "options": options})
 
 
@@ -63,8 +68,8 @@ def _settled(client: Client, build: str, seen: int) -> Any:
         time.sleep(0.01)
 
 
-def _upload(client: Client, project: str, source: DirectorySource) -> str:
-    version = client.upload(f"/projects/{project}/versions", pack_directory(Path(source.path)))
+def _upload(client: Client, project: str, source: DirectorySource, trust: Trust) -> str:
+    version = client.upload(f"/projects/{project}/versions", pack_directory(Path(source.path)), trust=trust.value)
     identifier: str = version["id"]
     return identifier
 

@@ -9,6 +9,7 @@ from headrace.cli.client import Client
 from headrace.errors import InvalidInput, NotFound
 from headrace.model.ids import is_id
 from headrace.model.project import slug_from
+from headrace.model.trust import Trust
 from headrace.model.version import DirectorySource, GitSource, place_name
 from headrace.settings import Settings, server_url
 
@@ -46,17 +47,26 @@ def agreement_file(settings: Settings, source: DirectorySource, project: str) ->
     return link.with_name(f"{link.name}-{project}.files")
 
 
-def project_for(client: Client, settings: Settings, source: DirectorySource | GitSource) -> Any:
+def project_for(
+    client: Client, settings: Settings, source: DirectorySource | GitSource, trust: Trust = Trust.TRUSTED
+) -> Any:
     """
-    The project of a source, as the API shows it.
+    The project of a source, as the API shows it. Another branch of its repository becomes its source, unless that is untrusted:
+    raises InvalidInput then, because trusted builds take what the source holds.
 
     Which one it is, is kept beside the other data of this machine, not in the user's directory, which stays as it is.
     """
     link = _link(settings, source)
     project = _linked(client, link) or _same_source(client, source) or _make(client, source)
+    elsewhere = isinstance(source, GitSource) and project["source"] != _plain(source)
+    if elsewhere and trust is Trust.UNTRUSTED:
+        raise InvalidInput(
+            f"the project {project['slug']} builds another branch of this repository, and would build this one from now on",
+            hint="check the branch out and give its directory, or use `headrace build`, which has a project for each branch",
+        )
     link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     link.write_text(json.dumps({"project_id": project["id"], "source": _plain(source), "server": server_url()}))
-    if isinstance(source, GitSource) and project["source"] != _plain(source):
+    if elsewhere:
         return client.patch(f"/projects/{project['id']}", {"source": _plain(source)})
     return project
 

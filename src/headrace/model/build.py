@@ -7,6 +7,7 @@ from enum import StrEnum
 from headrace.model.diagnostic import Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import StepId
+from headrace.model.trust import Trust
 from headrace.model.value import Value
 
 #: SHA-256 of nothing: a command that was lost before it could say what it printed.
@@ -111,14 +112,6 @@ def receipt_of(commands: Iterable[CommandState]) -> Receipt:
         sha256=rolling.hex(),
         truncated_bytes=sum(command.truncated_bytes for command in ended),
     )
-
-
-class Trust(StrEnum):
-    """Whose code a build runs: it decides which caches the build may write to."""
-
-    TRUSTED = "trusted"
-    #: A stranger's, such as what a pull request from a fork proposes.
-    UNTRUSTED = "untrusted"
 
 
 class BuildOptions(Value):

@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus, Trust, WaitReason
+from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus, WaitReason
 from headrace.model.diagnostic import Diagnostic, Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import CacheKey, StepId
+from headrace.model.trust import Trust
 from headrace.model.value import Value
 
 
@@ -98,6 +99,7 @@ class SourceResolved(_Event):
     tree: Digest
     commit: str | None = None
     branch: str | None = None
+    trust: Trust = Trust.TRUSTED
     files: int
     bytes: int
 

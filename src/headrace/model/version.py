@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from headrace.model.digest import Digest
+from headrace.model.trust import Trust
 from headrace.model.value import Value
 
 
@@ -94,6 +95,8 @@ class Version(Value):
     #: Full SHA of the git commit, if the version came from one.
     commit: str | None = None
     branch: str | None = None
+    #: An untrusted one is never a project's newest version, and every build of it is untrusted.
+    trust: Trust = Trust.TRUSTED
     files: int
     bytes: int
     created_at: str

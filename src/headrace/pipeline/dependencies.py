@@ -13,10 +13,10 @@ from headrace.executor.base import Sandbox
 from headrace.layers.layers import Layer, Layers
 from headrace.layers.merged import complete, visible
 from headrace.layers.trees import ensure_tree
-from headrace.model.build import Trust
 from headrace.model.digest import digest_of
 from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, Install, KeyInput, StepId
+from headrace.model.trust import Trust
 from headrace.model.version import Tree
 from headrace.pipeline.command import run_command, sandbox_spec, step_tools
 from headrace.pipeline.context import Context, Step

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from headrace.errors import LeaseLost
 from headrace.model.artifact import Artifact
-from headrace.model.build import Trust
 from headrace.model.deployment import Deployment
 from headrace.model.ids import new_id
 from headrace.model.plan import StepId
+from headrace.model.trust import Trust
 from headrace.pipeline.context import Context
 from headrace.records import builds, deployments
 

@@ -43,7 +43,7 @@ async def build_here(
         into = services.settings.data_dir / "builds" / "none"
         with suppress(StepFailed):
             fetched = await services.sources["directory"].fetch(source, into, seconds=services.settings.clone_seconds)
-            version_id = (await add_version(services, project, fetched)).id
+            version_id = (await add_version(services, project, fetched, options.trust)).id
     build, _ = await request_build(services, project, version_id, options)
     follow = asyncio.create_task(_follow(services, build, on_event))
     wish = asyncio.create_task((cancelled or asyncio.Event()).wait())

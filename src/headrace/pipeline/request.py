@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 
 from headrace.errors import Conflict, InvalidInput, SafeMode, StepFailed, found
-from headrace.model.build import Build, BuildOptions, BuildStatus, Trust
+from headrace.model.build import Build, BuildOptions, BuildStatus
 from headrace.model.digest import Digest
 from headrace.model.event import BuildCompleted, BuildCreated, BuildQueued, CancelRequested
 from headrace.model.ids import new_id
 from headrace.model.project import Project
-from headrace.model.version import Version
+from headrace.model.trust import Trust, least
+from headrace.model.version import Version, VersionSource
 from headrace.pipeline.admission import standings, wake
 from headrace.pipeline.plan import plan_version
 from headrace.pipeline.reuse import built_before, key_of_result
@@ -22,12 +23,14 @@ async def request_build(
     services: Services, project: Project, version_id: str | None, options: BuildOptions
 ) -> tuple[Build, bool]:
     """
-    A build of the version (or of what the project's source holds now), and whether it is a new one.
+    A build of the version (or of what the project's source holds now), and whether it is a new one. That of an untrusted version
+    is untrusted, whatever the options say.
 
     Raises SafeMode where running code is switched off and the build isn't there already; NotFound for a foreign version;
     StoreFull when the disk has too little left.
     """
     version = await _stored_version(services, project, version_id)
+    options = options.but(trust=least(options.trust, await _trust(services, project, version)))
     keys, framework = await _keys(services, project, version, options) if version else ([], None)
     if options.force:
         keys = []
@@ -126,6 +129,14 @@ async def _stored_version(services: Services, project: Project, version_id: str 
             hint="upload one: POST /projects/{id}/versions",
         )
     return newest
+
+
+async def _trust(services: Services, project: Project, version: Version | None) -> Trust:
+    """How far what is going to be built is trusted, as far as it is stored already."""
+    if version is None and isinstance(project.source, VersionSource):
+        async with services.db.read() as c:
+            version = await versions.get(c, project.source.version)
+    return version.trust if version else Trust.TRUSTED
 
 
 async def _keys(

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from headrace.executor.base import Executor
 from headrace.model.artifact import Artifact
-from headrace.model.build import Build, Trust
+from headrace.model.build import Build
 from headrace.model.digest import Digest
 from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, StepId
 from headrace.model.project import Project
+from headrace.model.trust import Trust
 from headrace.model.version import Version
 from headrace.pipeline.context import Context
 from headrace.pipeline.secrets import fingerprints

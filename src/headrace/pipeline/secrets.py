@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 from headrace.errors import StepFailed
 from headrace.masking import forms
-from headrace.model.build import Trust
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.digest import Digest
 from headrace.model.event import BuildWarning
 from headrace.model.plan import BuildPlan, StepId
 from headrace.model.project import Project
 from headrace.model.secret import Secret
+from headrace.model.trust import Trust
 from headrace.pipeline.context import Context
 from headrace.pipeline.services import Services
 from headrace.records import secrets

@@ -10,11 +10,13 @@ from headrace.model.event import BuildWarning, SourceResolved
 from headrace.model.ids import id_after, made_at
 from headrace.model.plan import StepId
 from headrace.model.project import Project
+from headrace.model.trust import Trust
 from headrace.model.version import Source, Version, VersionSource
 from headrace.pipeline.context import Context
 from headrace.pipeline.network import record_network
 from headrace.pipeline.offline import missing
 from headrace.pipeline.services import Services
+from headrace.pipeline.trust import readable
 from headrace.records import versions
 from headrace.source.base import Fetched
 from headrace.tree import snapshot, store_tree
@@ -35,11 +37,13 @@ async def resolve_version(ctx: Context) -> Version:
                 tree=version.tree,
                 commit=version.commit,
                 branch=version.branch,
+                trust=version.trust,
                 files=version.files,
                 bytes=version.bytes,
             )
         )
-        step.summary = f"{version.files} files, {version.bytes / 1024:.0f} KiB"
+        untrusted = "" if version.trust is Trust.TRUSTED else ", untrusted"
+        step.summary = f"{version.files} files, {version.bytes / 1024:.0f} KiB{untrusted}"
         return version
 
 
@@ -62,7 +66,7 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
         await record_network(ctx, StepId.SOURCE, fetched.network)
         for note in fetched.notes:
             ctx.record(BuildWarning(build_id=ctx.build.id, step=StepId.SOURCE, code="source.note", message=note))
-        return await add_version(ctx.services, ctx.project, fetched)
+        return await add_version(ctx.services, ctx.project, fetched, ctx.build.options.trust)
     except (InvalidInput, TooLarge, Conflict) as exc:
         raise StepFailed(_refused(exc)) from exc
 
@@ -70,7 +74,10 @@ async def _fetch(ctx: Context, source: Source | None) -> Version:
 async def _stored(ctx: Context) -> Version:
     """What the source held when it was fetched last."""
     async with ctx.services.db.read() as c:
-        newest = await versions.newest(c, ctx.project.id)
+        # The build's own tier first: what was fetched for strangers is nothing for trusted builds.
+        tiers = reversed(readable(ctx.build.options.trust))
+        stored = [await versions.newest(c, ctx.project.id, tier) for tier in tiers]
+    newest = next((version for version in stored if version), None)
     if newest is None:
         raise missing(StepId.SOURCE, "the project's source")
     what = f"the commit {newest.commit[:12]}" if newest.commit else "the version"
@@ -95,24 +102,30 @@ async def _resembles(services: Services, project: Project) -> Digest | None:
     return newest.tree if newest else None
 
 
-async def add_version(services: Services, project: Project, fetched: Fetched) -> Version:
-    """Store what was fetched as a version. The newest version is returned when it has the same tree and commit."""
+async def add_version(services: Services, project: Project, fetched: Fetched, trust: Trust = Trust.TRUSTED) -> Version:
+    """
+    Store what was fetched as a version. The newest version of this trust is returned when it has the same tree and commit.
+
+    An untrusted one has the newest trusted one as its parent: that is what it proposes to change.
+    """
     tree = await asyncio.to_thread(snapshot, fetched.root, fetched.paths)
     digest = await store_tree(services.store, fetched.root, tree, like=await _resembles(services, project))
     async with services.db.write() as c:
-        newest = await versions.newest(c, project.id)
-        if newest and newest.tree == digest and newest.commit == fetched.commit:
-            return newest
-        version_id = id_after("ver", newest.id if newest else None)
+        parent = await versions.newest(c, project.id)
+        last = parent if trust is Trust.TRUSTED else await versions.newest(c, project.id, trust)
+        if last and (last.tree, last.commit) == (digest, fetched.commit):
+            return last
+        version_id = id_after("ver", max((one.id for one in (parent, last) if one), default=None))
         version = Version(
             id=version_id,
             project_id=project.id,
             tree=digest,
-            parent=newest.id if newest else None,
+            parent=parent.id if parent else None,
             author=fetched.author,
             message=fetched.message,
             commit=fetched.commit,
             branch=fetched.branch,
+            trust=trust,
             files=len(tree.files),
             bytes=sum(file.size for file in tree.files),
             created_at=made_at(version_id),

@@ -1,7 +1,7 @@
 """Trust tiers: which entries of a cache a build may read, and where what it makes goes."""
 
-from headrace.model.build import Trust
 from headrace.model.project import Project
+from headrace.model.trust import Trust
 
 
 def scope(project: Project, trust: Trust = Trust.TRUSTED) -> str:

@@ -5,9 +5,9 @@ import asyncio
 from headrace.checks.base import Output
 from headrace.checks.output_reader import DescriptorReader, list_output
 from headrace.checks.verify import verify
-from headrace.model.build import Trust
 from headrace.model.event import BuildWarning
 from headrace.model.plan import StepId
+from headrace.model.trust import Trust
 from headrace.pipeline.context import Context
 from headrace.pipeline.secrets import reveal, secret_like
 from headrace.pipeline.values import Built, Planned

@@ -1,7 +1,7 @@
 """A cache decision in the words that people read."""
 
-from headrace.model.build import Trust
 from headrace.model.plan import CacheKey
+from headrace.model.trust import Trust
 
 _THING = {"dependencies": "dependencies", "result": "result", "tree": "source tree"}
 

@@ -11,6 +11,7 @@ from headrace.errors import HeadraceError
 from headrace.model.event import BuildCompleted, Event
 from headrace.model.preview import PreviewEvent, PreviewState
 from headrace.model.project import Project
+from headrace.model.trust import Trust
 from headrace.model.version import Version
 from headrace.pipeline.kept_pages import KeptPages
 from headrace.pipeline.services import Services
@@ -217,7 +218,9 @@ class Previews:
         async with self._services.db.read() as c:
             version = await versions.get(c, version_id)
         session = self._sessions.get(version.project_id) if version else None
-        if version is not None and session is not None and session.awake:
+        if version is None or version.trust is not Trust.TRUSTED:
+            return
+        if session is not None and session.awake:
             session.show(version)
 
 

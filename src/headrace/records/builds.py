@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, Select, func, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headrace.model.build import Build, BuildStatus, Trust
+from headrace.model.build import Build, BuildStatus
 from headrace.model.digest import Digest
 from headrace.model.job import Lease
 from headrace.model.plan import StepId
+from headrace.model.trust import Trust
 from headrace.records.rows import from_row, seconds_now, to_row
 from headrace.records.tables import builds, projects, results
 

@@ -1,11 +1,12 @@
 """Column types for tables with very many rows: ids and digests as the bytes they stand for, less than half of their text."""
 
-from sqlalchemy import Dialect, LargeBinary
+from sqlalchemy import Dialect, LargeBinary, SmallInteger
 from sqlalchemy.types import TypeDecorator
 from ulid import ULID
 
 from headrace.model.digest import hex_of
 from headrace.model.ids import Kind, is_id
+from headrace.model.trust import Trust
 
 #: Begins what is no id. No ULID does before the year 10000.
 _TEXT = b"\xff"
@@ -41,6 +42,19 @@ class DigestBytes(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
         return None if value is None else f"sha256:{value.hex()}"
+
+
+class TrustNumber(TypeDecorator[Trust]):
+    """Trusted is 0, for which SQLite stores nothing but the type."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Trust | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's
+        return None if value is None else int(value != Trust.TRUSTED)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Trust | None:  # noqa: ARG002 - SQLAlchemy's
+        return None if value is None else Trust.UNTRUSTED if value else Trust.TRUSTED
 
 
 def id_bytes(kind: Kind, identifier: str) -> bytes:

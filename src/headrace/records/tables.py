@@ -25,10 +25,10 @@ from sqlalchemy import (
     text,
 )
 
-from headrace.records.compact import DigestBytes, IdBytes
+from headrace.records.compact import DigestBytes, IdBytes, TrustNumber
 
 #: The schema that this code speaks. A test compares it with the newest migration.
-SCHEMA = "0004"
+SCHEMA = "0005"
 
 #: Constraints need names, so that SQLite's batch migrations can find them again.
 metadata = MetaData(
@@ -84,7 +84,9 @@ versions = Table(
     _project(),
     Column("tree", DigestBytes, nullable=False),
     Column("rest", JSON, nullable=False),
-    Index(None, "project_id", "id"),
+    Column("trust", TrustNumber, nullable=False, server_default="0"),
+    # With the trust, so that the newest trusted version is found without a look at those that strangers sent since.
+    Index("ix_versions_newest", "project_id", "id", "trust"),
     sqlite_with_rowid=False,
 )
 

@@ -11,6 +11,7 @@ from headrace.model.digest import Digest, digest_of
 from headrace.model.ids import id_after, is_id, made_at
 from headrace.model.limits import MIB
 from headrace.model.project import Project
+from headrace.model.trust import Trust
 from headrace.model.version import TreeFile, Version
 from headrace.pipeline.services import Services
 from headrace.records import projects, versions
@@ -126,6 +127,13 @@ async def _base_version(services: Services, project: Project, change: Change, he
             field="/base_version",
             hint="GET /projects/{id}/files names the newest version with its files",
         )
+    if base.trust is not Trust.TRUSTED:
+        raise InvalidInput(
+            "the base version is untrusted, and what a sync makes is not",
+            code="version.untrusted",
+            field="/base_version",
+            hint="send the change on the project's newest version: GET /projects/{id}/files",
+        )
     return head if head is not None and head.tree == base.tree else base
 
 
@@ -175,7 +183,7 @@ async def _known_digests(
     known = _sizes(trees, wanted)
     if wanted - known.keys():
         async with services.db.read() as c:
-            earlier = await versions.page(c, project.id, limit=_REMEMBERED)
+            earlier = await versions.page(c, project.id, trust=Trust.TRUSTED, limit=_REMEMBERED)
         for version in earlier:
             if not (left := wanted - known.keys()):
                 break

@@ -60,7 +60,7 @@ async def made_build(db: Database, project: Project, **fields: object) -> Build:
     return made
 
 
-async def made_version(db: Database, project: Project, tree: Digest) -> Version:
+async def made_version(db: Database, project: Project, tree: Digest, **fields: object) -> Version:
     author = Author(kind="user", name="ada")
     version = Version(
         id=new_id("ver"),
@@ -71,7 +71,7 @@ async def made_version(db: Database, project: Project, tree: Digest) -> Version:
         bytes=2,
         created_at=NOW,
         commit="c" * 40,
-    )
+    ).but(**fields)
     async with db.write() as c:
         await versions.insert(c, version)
     return version

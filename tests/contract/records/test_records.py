@@ -24,9 +24,11 @@ from headrace.errors import Conflict
 from headrace.model.artifact import Artifact
 from headrace.model.build import BuildStatus
 from headrace.model.event import CacheDecision
+from headrace.model.ids import id_after
 from headrace.model.job import Lease
 from headrace.model.plan import CacheKey, StepId
 from headrace.model.project import Project
+from headrace.model.trust import Trust
 from headrace.model.version import DirectorySource, GitSource
 from headrace.records import artifacts, builds, decisions, deployments, idempotency, projects, results, versions
 from headrace.records.database import Database
@@ -112,14 +114,27 @@ async def test_a_deleted_project_takes_everything_of_its_own_along(db: Database,
 # Versions
 
 
-async def test_versions_are_found_by_id_by_tree_and_as_the_newest(db: Database, project: Project) -> None:
+async def test_versions_are_found_by_id_and_as_the_newest(db: Database, project: Project) -> None:
     first = await made_version(db, project, digest("a"))
     second = await made_version(db, project, digest("b"))
     async with db.read() as c:
         assert await versions.newest(c, project.id) == second
-        assert await versions.by_tree(c, project.id, digest("a")) == first
         assert await versions.page(c, project.id, after=second.id) == [first]
         assert await versions.get(c, first.id, workspace="other") is None
+
+
+async def test_an_untrusted_version_is_never_the_newest_one(db: Database, project: Project) -> None:
+    first = await made_version(db, project, digest("a"))
+    stranger = await made_version(db, project, digest("b"), trust=Trust.UNTRUSTED)
+    async with db.write() as c:
+        assert await versions.newest(c, project.id) == first
+        assert await versions.newest(c, project.id, Trust.UNTRUSTED) == stranger
+        assert await versions.page(c, project.id) == [stranger, first]
+        assert await versions.page(c, project.id, trust=Trust.TRUSTED) == [first]
+        # What a sync stores follows the trusted one: strangers can't hold it up.
+        after = first.but(id=id_after("ver", first.id), parent=first.id)
+        assert not await versions.insert_next(c, after.but(parent=stranger.id))
+        assert await versions.insert_next(c, after)
 
 
 # Builds

@@ -109,7 +109,8 @@ async def test_projects_of_any_workspace_are_listed_by_an_index(path: Path) -> N
         "projects WHERE workspace = 'x' AND workspace <> 'default' ORDER BY id DESC": "ix_projects_other_workspaces",
         "projects WHERE workspace = 'default' ORDER BY id DESC": "sqlite_autoindex_projects",
         "projects WHERE workspace = 'x' AND source_digest = 'y' ORDER BY id DESC": "ix_projects_source",
-        "versions WHERE project_id = 'x' ORDER BY id DESC": "ix_versions_project_id_id",
+        "versions WHERE project_id = 'x' ORDER BY id DESC": "ix_versions_newest",
+        "versions WHERE project_id = 'x' AND trust = 0 ORDER BY id DESC": "ix_versions_newest",
     }
     for query, index in queries.items():
         assert index in str(stored(path, f"EXPLAIN QUERY PLAN SELECT * FROM {query}")), query  # noqa: S608 - ours

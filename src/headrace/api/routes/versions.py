@@ -13,6 +13,7 @@ from headrace.api.once import IdempotencyKey, once
 from headrace.api.router import router_of
 from headrace.api.uploads import MEDIA_TYPES, received
 from headrace.api.views import Page, VersionView
+from headrace.model.trust import Trust
 from headrace.model.version import Version
 from headrace.pipeline.services import Services
 from headrace.pipeline.upload import upload_version
@@ -29,7 +30,11 @@ _ARCHIVE = {"schema": {"type": "string", "format": "binary"}}
     status_code=201,
     response_model=VersionView,
     responses={
-        200: {"model": VersionView, "description": "The newest version already has this tree.", "links": OF_VERSION},
+        200: {
+            "model": VersionView,
+            "description": "The newest version of this trust already has this tree.",
+            "links": OF_VERSION,
+        },
         201: {"links": OF_VERSION},
     },
     openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(MEDIA_TYPES, _ARCHIVE)}},
@@ -40,6 +45,9 @@ async def upload(
     project_id: str,
     message: Annotated[str, Query(max_length=4000)] = "",
     author: Annotated[str, Query(max_length=200)] = "",
+    trust: Annotated[
+        Trust, Query(description="`untrusted`: never the project's newest version, and every build of it is untrusted.")
+    ] = Trust.TRUSTED,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Upload a tar, tar.gz or zip file of the project's files as a new version."""
@@ -50,7 +58,7 @@ async def upload(
 
         async def act() -> Response:
             version, new = await upload_version(
-                services, project, upload.archive, upload.into, author=author, message=message
+                services, project, upload.archive, upload.into, author=author, message=message, trust=trust
             )
             location = f"/api/v1/versions/{version.id}"
             return answer(await _view(services, version, None), status=201 if new else 200, location=location)
