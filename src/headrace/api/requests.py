@@ -93,6 +93,7 @@ class PreviewChange(_Request):
 
 class SettingsChange(_Request):
     root: str | None = None
+    app: str | None = None
     limits: LimitsChange | None = None
     build_network: NetworkPhase | None = None
     env: dict[str, str | None] | None = None

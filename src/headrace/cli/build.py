@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source")
 @click.option("--ref", help="Branch or tag of a repository; by default its default branch.")
+@click.option("--app", metavar="NAME", help="Which app of a repository with several; each is a project of its own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the build as JSON.")
 @click.option("--events", "events_to", metavar="FILE|-", help="Write the build's events there as NDJSON; - is stdout.")
 @click.option(
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 def command(
     source: str,
     ref: str | None,
+    app: str | None,
     as_json: bool,
     events_to: str | None,
     export_to: Path | None,
@@ -72,7 +74,7 @@ def command(
     )
     with ExitStack() as stack:
         events = stack.enter_context(_opened(events_to)) if events_to else None
-        build = asyncio.run(_build(code, options, events, export_to))
+        build = asyncio.run(_build(code, app, options, events, export_to))
     if as_json:
         data(build)
     elif events_to != "-" and build.artifact:
@@ -81,7 +83,11 @@ def command(
 
 
 async def _build(
-    source: "DirectorySource | GitSource", options: "BuildOptions", events: IO[bytes] | None, export_to: Path | None
+    source: "DirectorySource | GitSource",
+    app: str | None,
+    options: "BuildOptions",
+    events: IO[bytes] | None,
+    export_to: Path | None,
 ) -> "Build":
     from headrace.bootstrap import open_services, working
     from headrace.cli.export import check_target, export
@@ -103,6 +109,7 @@ async def _build(
                 worker,
                 source,
                 options,
+                app=app,
                 on_event=_tell(OnlyNew(shown, since), events),
                 cancelled=_interrupted(),
             )

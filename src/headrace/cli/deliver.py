@@ -18,10 +18,19 @@ from headrace.source.archive import pack_directory
 _SETTLE_SECONDS = 10
 
 
-def send(client: Client, settings: Settings, source: DirectorySource | GitSource, options: dict[str, Any]) -> Any:
-    """Ask for a build of the source as it is now, with these options; the build, which may have ended before."""
+def send(
+    client: Client,
+    settings: Settings,
+    source: DirectorySource | GitSource,
+    options: dict[str, Any],
+    app: str | None = None,
+) -> Any:
+    """
+    Ask for a build of the source (or of one of its apps) as it is now, with these options; the build, which may have ended
+    before.
+    """
     trust = Trust(options["trust"])
-    project = project_for(client, settings, source, trust)
+    project = project_for(client, settings, source, app, trust)
     version = None
     if isinstance(source, DirectorySource):
         # Strangers say nothing about the project's settings.

@@ -41,16 +41,19 @@ def command() -> None:
 @click.option(
     "--mode", type=click.Choice(["auto", "build", "dev"]), help="Show what production would serve, or the dev server."
 )
+@click.option("--app", metavar="NAME", help="Which app of a repository with several; each is a project of its own.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port for a server that is started now; 0 takes a free one."
 )
-def watching(directory: str, mode: str | None, opens: bool, as_json: bool, port: int | None) -> NoReturn:
+def watching(
+    directory: str, mode: str | None, app: str | None, opens: bool, as_json: bool, port: int | None
+) -> NoReturn:
     """Watch DIRECTORY; the same as without `watch`."""
     from headrace.cli.preview_start import watch_directory
 
-    watch_directory(directory, mode=mode, opens=opens, as_json=as_json, port=port)
+    watch_directory(directory, mode=mode, app=app, opens=opens, as_json=as_json, port=port)
 
 
 @command.command("ls")

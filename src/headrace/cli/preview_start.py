@@ -24,7 +24,9 @@ from headrace.settings import Settings, read_settings
 from headrace.sync.entries import SyncLimits
 
 
-def watch_directory(directory: str, *, mode: str | None, opens: bool, as_json: bool, port: int | None) -> NoReturn:
+def watch_directory(
+    directory: str, *, mode: str | None, app: str | None, opens: bool, as_json: bool, port: int | None
+) -> NoReturn:
     """Watch until Ctrl-C."""
     settings = read_settings()
     source = source_of(directory)
@@ -32,7 +34,7 @@ def watch_directory(directory: str, *, mode: str | None, opens: bool, as_json: b
         raise InvalidInput("a preview watches a directory", hint="`headrace up` builds a repository")
     with serving(settings, port=port, stays=False) as server:
         client = server.client
-        project = take_over_proxy(client, project_for(client, settings, source), Path(source.path))
+        project = take_over_proxy(client, project_for(client, settings, source, app), Path(source.path))
         if mode and project["settings"].get("preview", {}).get("mode") != mode:
             project = client.patch(f"/projects/{project['id']}", {"settings": {"preview": {"mode": mode}}})
         words = Words(as_json=as_json, project=project["slug"])

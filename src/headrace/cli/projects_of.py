@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from headrace.cli.client import Client
-from headrace.errors import InvalidInput, NotFound
+from headrace.errors import InvalidInput, NotFound, StepFailed
 from headrace.model.ids import is_id
-from headrace.model.project import slug_from
+from headrace.model.project import ProjectSettings, slug_from
 from headrace.model.trust import Trust
 from headrace.model.version import DirectorySource, GitSource, place_name
+from headrace.plan.declared_apps import choose_declared
+from headrace.plan.project_file import read_project_file
+from headrace.plan.project_files import DirectoryFiles
 from headrace.settings import Settings, server_url
 
 _PROJECTS = "/workspaces/default/projects"
@@ -34,8 +39,14 @@ def project_named(client: Client, settings: Settings, text: str | None) -> str:
     if text is not None and text not in (".", "..") and "/" not in text:
         return project_id(client, text)
     source = DirectorySource(path=str(Path(text or ".").resolve()))
-    project = _linked(client, _link(settings, source)) or _same_source(client, source)
+    project = _linked(client, _link(settings, source)) or _same_source(client, source, None)
     if project is None:
+        apps = [found for link in _links_of_apps(settings, source) if (found := _linked(client, link))]
+        if len(apps) == 1:
+            return str(apps[0]["id"])
+        if apps:
+            names = ", ".join(sorted(found["slug"] for found in apps))
+            raise InvalidInput(f"{source.path} is the directory of several projects", hint=f"name one of them: {names}")
         raise NotFound(f"{source.path} is the directory of no project", hint="`headrace projects` lists them")
     identifier: str = project["id"]
     return identifier
@@ -48,16 +59,23 @@ def agreement_file(settings: Settings, source: DirectorySource, project: str) ->
 
 
 def project_for(
-    client: Client, settings: Settings, source: DirectorySource | GitSource, trust: Trust = Trust.TRUSTED
+    client: Client,
+    settings: Settings,
+    source: DirectorySource | GitSource,
+    app: str | None = None,
+    trust: Trust = Trust.TRUSTED,
 ) -> Any:
     """
-    The project of a source, as the API shows it. Another branch of its repository becomes its source, unless that is untrusted:
-    raises InvalidInput then, because trusted builds take what the source holds.
+    The project of a source, as the API shows it; with `app` that of this one of its apps. Raises InvalidInput when the directory
+    declares apps and it can't be known which is meant.
+
+    Another branch of its repository becomes its source, unless that is untrusted: raises InvalidInput then, because trusted builds
+    take what the source holds.
 
     Which one it is, is kept beside the other data of this machine, not in the user's directory, which stays as it is.
     """
-    link = _link(settings, source)
-    project = _linked(client, link) or _same_source(client, source) or _make(client, source)
+    link = _link(settings, source, app)
+    project = _linked(client, link) or _same_source(client, source, app) or _make(client, source, app)
     elsewhere = isinstance(source, GitSource) and project["source"] != _plain(source)
     if elsewhere and trust is Trust.UNTRUSTED:
         raise InvalidInput(
@@ -78,14 +96,17 @@ def _linked(client: Client, link: Path) -> Any:
         return None
 
 
-def _same_source(client: Client, source: DirectorySource | GitSource) -> Any:
+def _same_source(client: Client, source: DirectorySource | GitSource, app: str | None) -> Any:
     """The project that `headrace build` may have made for this source."""
-    found = client.get(_PROJECTS, slug=slug_from(place_name(source)))["items"]
-    return found[0] if found and found[0]["source"] == _plain(source) else None
+    found = client.get(_PROJECTS, slug=slug_from(place_name(source, app)))["items"]
+    same = bool(found) and (found[0]["source"], found[0]["settings"].get("app")) == (_plain(source), app)
+    return found[0] if same else None
 
 
-def _make(client: Client, source: DirectorySource | GitSource) -> Any:
-    name = {"name": place_name(source)}
+def _make(client: Client, source: DirectorySource | GitSource, app: str | None) -> Any:
+    if isinstance(source, DirectorySource):
+        _check_app(source, app)
+    name: dict[str, Any] = {"name": place_name(source, app), **({"settings": {"app": app}} if app else {})}
     # A directory of this machine says nothing to a server elsewhere; its files are uploaded in any case.
     if isinstance(source, DirectorySource) and server_url():
         return client.post(_PROJECTS, name)
@@ -97,9 +118,32 @@ def _make(client: Client, source: DirectorySource | GitSource) -> Any:
         return client.post(_PROJECTS, name)
 
 
-def _link(settings: Settings, source: DirectorySource | GitSource) -> Path:
+def _check_app(source: DirectorySource, app: str | None) -> None:
+    """Said at once, before a project is made that could never be built."""
+    try:
+        file = read_project_file(DirectoryFiles(Path(source.path), ()), "")
+    except StepFailed:
+        # The plan reads the same file, and says what is wrong with it.
+        return
+    try:
+        choose_declared(file, ProjectSettings(app=app))
+    except StepFailed as stopped:
+        raise InvalidInput(stopped.failure.message, hint=stopped.failure.hint or "", code="config.app") from stopped
+
+
+def _link(settings: Settings, source: DirectorySource | GitSource, app: str | None = None) -> Path:
     place = source.path if isinstance(source, DirectorySource) else source.url
-    return settings.data_dir / "links" / hashlib.sha256(f"{server_url() or ''}\n{place}".encode()).hexdigest()[:32]
+    whole = "\n".join((server_url() or "", place, *((app,) if app else ())))
+    return settings.data_dir / "links" / hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+
+def _links_of_apps(settings: Settings, source: DirectorySource) -> Iterator[Path]:
+    """The links of the projects that are apps of the directory."""
+    for link in sorted((settings.data_dir / "links").glob("*")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(link.read_bytes()) if not link.suffix else {}
+            if (kept.get("source"), kept.get("server")) == (_plain(source), server_url()):
+                yield link
 
 
 def _plain(source: DirectorySource | GitSource) -> dict[str, Any]:

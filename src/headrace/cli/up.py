@@ -12,6 +12,7 @@ from headrace.cli.output import answer, data, note
 @click.command()
 @click.argument("source")
 @click.option("--ref", help="Branch or tag of a repository; by default its default branch.")
+@click.option("--app", metavar="NAME", help="Which app of a repository with several; each is a project of its own.")
 @click.option("--detach", is_flag=True, help="Return once the page answers; the server goes on.")
 @click.option("--force", is_flag=True, help="Build although the same inputs were built before.")
 @click.option("--offline", is_flag=True, help="Use no network: what isn't here ends the build, which says what it is.")
@@ -27,6 +28,7 @@ from headrace.cli.output import answer, data, note
 def command(
     source: str,
     ref: str | None,
+    app: str | None,
     detach: bool,
     force: bool,
     offline: bool,
@@ -55,6 +57,7 @@ def command(
                 settings,
                 code,
                 {"force": force, "offline": offline, "trust": "untrusted" if untrusted else "trusted"},
+                app,
             ),
         )
         if status := _status(build):

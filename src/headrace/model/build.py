@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
 
+from pydantic import Field
+
 from headrace.model.diagnostic import Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import StepId
@@ -124,6 +126,8 @@ class BuildOptions(Value):
     trust: Trust = Trust.TRUSTED
     #: Use no network: every command runs without one, and what would have to be fetched ends the build.
     offline: bool = False
+    #: Another one of the repository's apps than that of the project's settings.
+    app: str | None = Field(default=None, min_length=1, max_length=214)
     executor: str | None = None
     #: Wall time of the whole build.
     seconds: float | None = None

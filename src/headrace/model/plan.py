@@ -131,6 +131,9 @@ class BuildPlan(Value):
     kind: Literal["static", "server"] = "static"
     #: The project's root directory inside the version; `""` is the root.
     root: str = ""
+    #: Which of the apps that `headrace.toml` declares it is, and all of them with their directories.
+    app: str | None = None
+    apps: dict[str, str] = Field(default_factory=dict)
     package_manager: Literal["npm", "pnpm", "yarn", "bun"] | None = None
     tools: tuple[Tool, ...] = ()
     install: Install | None = None

@@ -48,6 +48,8 @@ class ProxyRule(Value):
 class ProjectSettings(Value):
     #: The directory inside the version that holds the project; `""` is the root.
     root: str = ""
+    #: Which of the repository's apps it is; None where there is one, or the repository says which is meant.
+    app: str | None = Field(default=None, min_length=1, max_length=214)
     limits: LimitOverrides = LimitOverrides()
     build_network: NetworkPhase = NetworkPhase.NONE
     #: Variables of the build. Part of the result's key by name and digest.

@@ -56,10 +56,11 @@ Source = Annotated[
 ]
 
 
-def place_name(source: DirectorySource | GitSource) -> str:
-    """What people would call it: the last part of its path or URL."""
+def place_name(source: DirectorySource | GitSource, app: str | None = None) -> str:
+    """What people would call it: the last part of its path or URL, and that of the app's name when it is one of several."""
     place = source.path if isinstance(source, DirectorySource) else source.url
-    return re.split(r"[/:]", place.rstrip("/"))[-1].removesuffix(".git") or "project"
+    name = re.split(r"[/:]", place.rstrip("/"))[-1].removesuffix(".git") or "project"
+    return f"{name}-{app.rpartition('/')[2]}" if app else name
 
 
 class TreeFile(Value):

@@ -10,7 +10,7 @@ from headrace.errors import Conflict, StepFailed, found
 from headrace.model.build import Build, BuildOptions
 from headrace.model.event import EVENT, Event
 from headrace.model.ids import made_at, new_id
-from headrace.model.project import Project, slug_from
+from headrace.model.project import Project, ProjectSettings, slug_from
 from headrace.model.version import DirectorySource, GitSource, place_name
 from headrace.pipeline.request import cancel_build, request_build
 from headrace.pipeline.services import Services
@@ -27,15 +27,16 @@ async def build_here(
     worker: Worker,
     source: DirectorySource | GitSource,
     options: BuildOptions,
+    app: str | None = None,
     on_event: OnEvent | None = None,
     cancelled: asyncio.Event | None = None,
 ) -> Build:
     """
-    Build a directory or a repository and return the ended build; the same inputs give the build they gave before.
+    Build a directory or a repository, or the named one of its apps, and return the ended build; the same inputs give the build they gave before.
 
     `worker` must be working on the services' queue. `cancelled` is set when the user wants it to end.
     """
-    project = await project_of(services, source)
+    project = await project_of(services, source, app)
     version_id = None
     if isinstance(source, DirectorySource):
         # Read now, so that equal directories are answered without a new build. A directory that can't be a version is
@@ -60,13 +61,13 @@ async def build_here(
     return found(await services.journal.replay(build.id), build.id)
 
 
-async def project_of(services: Services, source: DirectorySource | GitSource) -> Project:
-    """The project of a source: the one made for it before, or a new one named after it."""
+async def project_of(services: Services, source: DirectorySource | GitSource, app: str | None = None) -> Project:
+    """The project of a source or of one of its apps: the one made for it before, or a new one named after it."""
     async with services.db.write() as c:
-        known = await projects.by_source(c, "default", source)
+        known = await projects.by_source(c, "default", source, app)
         if known is not None:
             return known
-        name = place_name(source)
+        name = place_name(source, app)
         project_id = new_id("prj")
         project = Project(
             id=project_id,
@@ -74,6 +75,7 @@ async def project_of(services: Services, source: DirectorySource | GitSource) ->
             name=name,
             slug=await projects.free_slug(c, slug_from(name)),
             source=source,
+            settings=ProjectSettings(app=app),
             created_at=made_at(project_id),
         )
         await projects.insert(c, project)

@@ -24,7 +24,7 @@ _REMEMBERED = 256
 
 async def plan_build(ctx: Context, version: Version) -> Planned:
     async with ctx.step(StepId.PLAN) as step:
-        planned = await plan_version(ctx.services, ctx.project, version)
+        planned = await plan_version(ctx.services, of_app(ctx.project, ctx.build.options.app), version)
         # The plan belongs to the files; equal ones may come from several commits.
         planned = replace(planned, commit=version.commit, branch=version.branch)
         plan = planned.plan
@@ -50,8 +50,13 @@ async def plan_build(ctx: Context, version: Version) -> Planned:
                 )
             )
         refuse_server(plan)
-        step.summary = ", ".join([plan.framework, *tools])
+        step.summary = ", ".join([*((f"app {plan.app}",) if plan.app else ()), plan.framework, *tools])
         return planned
+
+
+def of_app(project: Project, app: str | None) -> Project:
+    """The project, with another one of its repository's apps when a build asks for one."""
+    return project if app is None else project.but(settings=project.settings.but(app=app))
 
 
 async def plan_version(services: Services, project: Project, version: Version) -> Planned:

@@ -11,7 +11,7 @@ from headrace.model.project import Project
 from headrace.model.trust import Trust, least
 from headrace.model.version import Version, VersionSource
 from headrace.pipeline.admission import standings, wake
-from headrace.pipeline.plan import plan_version
+from headrace.pipeline.plan import of_app, plan_version
 from headrace.pipeline.reuse import built_before, key_of_result
 from headrace.pipeline.services import Services
 from headrace.pipeline.trust import readable
@@ -147,7 +147,7 @@ async def _keys(
     will explain.
     """
     try:
-        planned = await plan_version(services, project, version)
+        planned = await plan_version(services, of_app(project, options.app), version)
     except StepFailed:
         return [], None
     executor, tiers = services.executor_for(options.executor), readable(options.trust)

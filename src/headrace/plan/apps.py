@@ -34,10 +34,7 @@ def choose_app(root: ProjectView, framework: Framework) -> tuple[str, Choice] | 
     manifest = root.manifest
     if manifest is None or not _only_hands_on(root, manifest, framework):
         return None
-    apps = {app.directory: app.framework or ("a program" if app.program else "nx") for app in nx_apps(root)}
-    apps |= {
-        _directory(member): found for member in member_manifests(root) if (found := _app(root.files, member, framework))
-    }
+    apps = _apps_of(root, framework)
     if not apps:
         return None
     named = _named(root, manifest.scripts.get("build", ""), apps)
@@ -49,8 +46,40 @@ def choose_app(root: ProjectView, framework: Framework) -> tuple[str, Choice] | 
         if len(apps) > 1
         else f"the only app of the workspace: {apps[directory]}"
     )
+    return directory, _because(root, directory, why)
+
+
+def app_named(root: ProjectView, framework: Framework, name: str) -> tuple[str, Choice]:
+    """
+    The app of a workspace that somebody asks for: by its directory, the last name of that, or its package's name. Raises
+    StepFailed, naming those there are.
+    """
+    apps = _apps_of(root, framework)
+    names = _names(root, apps)
+    found = [place for place, known in names.items() if name in {*known, place.rpartition("/")[2]}]
+    if len(found) == 1:
+        return found[0], _because(root, found[0], f"the app {name} is asked for: {apps[found[0]]}")
+    listed = ", ".join(f"{place} ({of})" for place, of in sorted(apps.items())[:20])
+    there = f"its workspace has {listed}" if apps else "it declares none, and its packages are no workspace of apps"
+    raise refusal(
+        FailureReason.CONFIG_ERROR,
+        f"this repository has {'several apps' if found else 'no app'} {name[:60]!r}: {there}",
+        hint='choose a directory of these, or declare the app in headrace.toml: [apps.NAME] with root = "…"',
+        file="package.json" if root.manifest else None,
+    )
+
+
+def _apps_of(root: ProjectView, framework: Framework) -> dict[str, str]:
+    """The framework of each app of a workspace, by its directory."""
+    apps = {app.directory: app.framework or ("a program" if app.program else "nx") for app in nx_apps(root)}
+    return apps | {
+        _directory(member): found for member in member_manifests(root) if (found := _app(root.files, member, framework))
+    }
+
+
+def _because(root: ProjectView, directory: str, why: str) -> Choice:
     source = next(name for name in ("package.json", "project.json") if f"{directory}/{name}" in root.files.paths())
-    return directory, Choice(subject="root", value=directory, why=why, source=f"{directory}/{source}")
+    return Choice(subject="root", value=directory, why=why, source=f"{directory}/{source}")
 
 
 def several_apps(apps: dict[str, str]) -> StepFailed:
@@ -61,7 +90,7 @@ def several_apps(apps: dict[str, str]) -> StepFailed:
         FailureReason.CONFIG_ERROR,
         f"this repository holds several apps, and nothing says which is meant: {listed}",
         hint=f'write root = "{first}" (or another one) in headrace.toml at the root of the repository, or set the '
-        "project's root directory; for more than one of them, make a project for each",
+        f"project's root directory; for more than one of them, `--app {first}` makes a project for each",
         file="package.json",
     )
 
@@ -69,14 +98,19 @@ def several_apps(apps: dict[str, str]) -> StepFailed:
 def _named(root: ProjectView, script: str, apps: dict[str, str]) -> str | None:
     """The only app that the root's script names: `turbo run build --filter=web`, `nx build web`."""
     words = set(re.split(r"[\s=:'\"]+", script[:_LONGEST_SCRIPT]))
+    found = [directory for directory, known in _names(root, apps).items() if known & words]
+    return found[0] if len(found) == 1 else None
+
+
+def _names(root: ProjectView, apps: dict[str, str]) -> dict[str, set[str]]:
+    """What each app is called by, by its directory."""
     names: dict[str, set[str]] = {directory: {directory, f"./{directory}"} for directory in apps}
     for member in member_manifests(root):
         if (name := member.text("name")) and _directory(member) in names:
             names[_directory(member)].add(name)
     for app in nx_apps(root):
         names[app.directory].add(app.name)
-    found = [directory for directory, known in names.items() if known & words]
-    return found[0] if len(found) == 1 else None
+    return names
 
 
 def _only_hands_on(root: ProjectView, manifest: Manifest, framework: Framework) -> bool:

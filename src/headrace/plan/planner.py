@@ -5,7 +5,8 @@ import re
 from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import BuildPlan, Choice, Ignored
 from headrace.model.project import ProjectSettings
-from headrace.plan.apps import choose_app
+from headrace.plan.apps import app_named, choose_app
+from headrace.plan.declared_apps import DeclaredApp, choose_declared, declared_in
 from headrace.plan.detectors import DETECTORS, framework_of, in_its_place
 from headrace.plan.detectors.base import Detected
 from headrace.plan.hosts.read import Hosts, filled, read_hosts
@@ -13,7 +14,7 @@ from headrace.plan.limits import PlanLimits
 from headrace.plan.manifest import read_manifest
 from headrace.plan.nothing import nothing_to_build
 from headrace.plan.parts import Parts, Wanted, needs_node, parts_of
-from headrace.plan.project_file import ProjectFile, read_project_file
+from headrace.plan.project_file import NAME, ProjectFile, read_project_file
 from headrace.plan.project_files import ProjectFiles
 from headrace.plan.project_view import ProjectView, joined, placed
 from headrace.plan.refusal import config_error, refusal
@@ -34,12 +35,18 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
     to write.
     """
     own = read_project_file(files, _directory(settings.root, "the project's settings"))
-    root = _root(files, settings, own)
-    view, hosts, file, passed_over = _read(files, root, own)
+    declared = choose_declared(own, settings)
     app_choices: tuple[Choice, ...] = ()
-    if (app := _only_app(view, hosts, file)) is not None:
-        root, app_choices = app[0], (app[1],)
-        view, hosts, file, passed_over = _read(files, root, read_project_file(files, root))
+    if declared is not None:
+        root, app_choices = _there(files, declared.root, f"{own.path} apps.{declared.name}.root"), (declared.choice,)
+        view, hosts, file, passed_over = _read(files, root, declared.file)
+        passed_over = (*passed_over, *_own_file(view, declared))
+    else:
+        root = _root(files, settings, own)
+        view, hosts, file, passed_over = _read(files, root, own)
+        if (app := _workspace_app(view, hosts, file, settings)) is not None:
+            root, app_choices = app[0], (app[1],)
+            view, hosts, file, passed_over = _read(files, root, read_project_file(files, root))
     detected, unfit = _detect(view, file)
     wanted = Wanted(view, detected, file, hosts, settings, limits)
     parts = parts_of(wanted) if needs_node(wanted) else None
@@ -51,6 +58,8 @@ def make_plan(files: ProjectFiles, settings: ProjectSettings, limits: PlanLimits
         framework=detected.framework,
         kind="static" if owns_output else detected.kind,
         root=root,
+        app=declared.name if declared else None,
+        apps=declared_in(own),
         package_manager=parts.manager.name if parts else None,
         tools=parts.tools if parts else (),
         install=parts.install.install if parts else None,
@@ -82,8 +91,20 @@ def _read(
     return view, hosts, *filled(own, hosts)
 
 
-def _only_app(view: ProjectView, hosts: Hosts, file: ProjectFile) -> tuple[str, Choice] | None:
+def _own_file(view: ProjectView, declared: DeclaredApp) -> tuple[Ignored, ...]:
+    """A second file in the app's directory: what is said of an app is said in one place."""
+    if declared.file.directory == view.root or not view.has(NAME):
+        return ()
+    why = f"{declared.file.path} declares the app: its keys belong below [apps.{declared.name}]"
+    return (Ignored(source=joined(view.root, NAME), setting="the whole file", why=why),)
+
+
+def _workspace_app(
+    view: ProjectView, hosts: Hosts, file: ProjectFile, settings: ProjectSettings
+) -> tuple[str, Choice] | None:
     """The app that is meant by a workspace's root, unless something says what to build there."""
+    if settings.app is not None:
+        return app_named(view, framework_of, settings.app)
     said = (file.build.command, file.build.output, file.build.framework, hosts.script)
     return choose_app(view, framework_of) if not view.root and said == (None, None, None, None) else None
 
@@ -96,7 +117,11 @@ def _root(files: ProjectFiles, settings: ProjectSettings, own: ProjectFile) -> s
     named, source = settings.root or own.root, "the project's settings" if settings.root else f"{own.path} root"
     if not named and (other := read_hosts(ProjectView(files, "")).root):
         named, source = other
-    root = _directory(named or "", source)
+    return _there(files, named or "", source)
+
+
+def _there(files: ProjectFiles, named: str, source: str) -> str:
+    root = _directory(named, source)
     if not root or any(path.startswith(f"{root}/") for path in files.paths()):
         return root
     what = "is a file" if root in files.paths() else "is not a directory of this version"

@@ -29,6 +29,10 @@ _ENV_BYTES = 128 * 1024
 #: As many as a project's settings take.
 _PROXY_RULES = 20
 
+#: It becomes a part of an address.
+_APP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_APPS = 100
+
 
 class BuildTable(Value):
     """`[build]`"""
@@ -109,10 +113,28 @@ class DevTable(Value):
     )
 
 
+class AppTable(Value):
+    """One `[apps.NAME]`: what is different for it. Everything else is as the file says it for all of them."""
+
+    root: str = Field(description='The directory of the app, relative to this file; `"."` is that of the file.')
+    build: BuildTable = Field(default=BuildTable(), description="Its own `[build]`, key by key.")
+    env: dict[str, str] = Field(default={}, description="Its own `[env]`, variable by variable.")
+    routing: RoutingTable = Field(default=RoutingTable(), description="Its own `[routing]`, key by key.")
+    limits: LimitsTable = Field(default=LimitsTable(), description="Its own `[limits]`, key by key.")
+    dev: DevTable = Field(default=DevTable(), description="Its own `[dev]`, path by path.")
+
+
 class ProjectFile(Value):
     """The whole file."""
 
     root: str | None = Field(default=None, description="The directory that holds the project, relative to this file.")
+    app: str | None = Field(
+        default=None, description="Which of the `apps` is built when neither the project nor a build chooses one."
+    )
+    apps: dict[str, AppTable] = Field(
+        default={},
+        description="The apps of a repository that has several, by name: a letter, then letters, digits, `-` and `_`.",
+    )
     build: BuildTable = Field(default=BuildTable(), description="How the project is built.")
     env: dict[str, str] = Field(default={}, description="Variables of the build command.")
     routing: RoutingTable = Field(default=RoutingTable(), description="How the result answers requests.")
@@ -125,10 +147,17 @@ class ProjectFile(Value):
     path: str = Field(default=NAME, exclude=True)
     #: Keys that another file filled in, with that file and its own word.
     sources: dict[str, str] = Field(default={}, exclude=True)
+    #: Keys that a table of the chosen app says, under the names that they have there.
+    places: dict[str, str] = Field(default={}, exclude=True)
+
+    @property
+    def directory(self) -> str:
+        """Where the file is; `""` is the root of the version."""
+        return self.path.rpartition("/")[0]
 
     def where(self, key: str) -> str:
         """What says `key`: this file, or the one that it was taken from."""
-        return self.sources.get(key, f"{self.path} {key}")
+        return self.sources.get(key, f"{self.path} {self.places.get(key, key)}")
 
     def is_own(self, key: str) -> bool:
         """Whether this file itself says `key`."""
@@ -146,7 +175,7 @@ def read_project_file(files: ProjectFiles, root: str) -> ProjectFile:
 
 def _parse(path: str, text: str) -> ProjectFile:
     raw = parse_toml(path, text)
-    if hidden := next((key for key in ("path", "sources") if key in raw), None):
+    if hidden := next((key for key in ("path", "sources", "places") if key in raw), None):
         raise _mistake(path, text, (hidden,), "unknown key")
     try:
         parsed = ProjectFile.model_validate(raw)
@@ -156,9 +185,12 @@ def _parse(path: str, text: str) -> ProjectFile:
         first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
         where = tuple(str(part) for part in first["loc"])
         raise _mistake(path, text, where, _words_of(first)) from exc
-    _check_env(path, text, parsed.env)
-    _check_secrets(path, text, parsed.build)
-    _check_proxy(path, text, parsed.dev.proxy)
+    _check_apps(path, text, parsed)
+    places: dict[tuple[str, ...], ProjectFile | AppTable] = {("apps", name): app for name, app in parsed.apps.items()}
+    for place, said in {(): parsed, **places}.items():
+        _check_env(path, text, place, said.env)
+        _check_secrets(path, text, place, said.build)
+        _check_proxy(path, text, place, said.dev.proxy)
     return parsed.but(path=path)
 
 
@@ -191,6 +223,10 @@ def _mistake(path: str, text: str, where: tuple[str, ...], what: str) -> Excepti
 def known_keys(table: tuple[str, ...]) -> list[str]:
     """The keys of a table of the file, as they are written."""
     model: Any = ProjectFile
+    if table[:1] == ("apps",):
+        if len(table) == 1:
+            return []
+        model, table = AppTable, table[2:]
     for name in table:
         if name.isdigit():
             continue
@@ -220,14 +256,27 @@ def line_of(text: str, keys: tuple[str, ...]) -> int | None:
             continue
         found = _KEY.match(line)
         here = [*table, *(part.strip("\"'") for part in _KEY_PART.findall(found[1]))] if found else []
-        if here and names[: len(here)] == here and seen in (-1, wanted):
+        if here and (names[: len(here)] == here or here[: len(names)] == names) and seen in (-1, wanted):
             return number
     return None
 
 
-def _check_proxy(path: str, text: str, proxy: dict[str, str]) -> None:
+def _check_apps(path: str, text: str, file: ProjectFile) -> None:
+    names = ", ".join(sorted(file.apps)[:_APPS])
+    if len(file.apps) > _APPS:
+        raise _mistake(path, text, ("apps",), f"declares more than {_APPS} apps")
+    if odd := next((name for name in file.apps if not _APP_NAME.fullmatch(name)), None):
+        raise _mistake(path, text, ("apps", odd), "is not a name: a letter, then letters, digits, - and _, 40 at most")
+    if file.apps and file.root is not None:
+        raise _mistake(path, text, ("root",), f"has no meaning beside [apps]: each of {names} has a root of its own")
+    if file.app is not None and file.app not in file.apps:
+        known = f"declared are {names}" if names else "none is declared: write [apps.NAME] with its root"
+        raise _mistake(path, text, ("app",), f"{file.app[:60]!r} is no app of this file; {known}")
+
+
+def _check_proxy(path: str, text: str, place: tuple[str, ...], proxy: dict[str, str]) -> None:
     if len(proxy) > _PROXY_RULES:
-        raise _mistake(path, text, ("dev", "proxy"), f"has more than {_PROXY_RULES} rules")
+        raise _mistake(path, text, (*place, "dev", "proxy"), f"has more than {_PROXY_RULES} rules")
     for below, to in proxy.items():
         try:
             ProxyRule(path=below, to=to)
@@ -237,22 +286,30 @@ def _check_proxy(path: str, text: str, proxy: dict[str, str]) -> None:
                 if exc.errors()[0]["loc"] == ("path",)
                 else f"{to!r} is not an address such as http://127.0.0.1:8000"
             )
-            raise _mistake(path, text, ("dev", "proxy", below), what) from exc
+            raise _mistake(path, text, (*place, "dev", "proxy", below), what) from exc
 
 
-def _check_secrets(path: str, text: str, build: BuildTable) -> None:
+def _check_secrets(path: str, text: str, place: tuple[str, ...], build: BuildTable) -> None:
     for key, names in (("secrets", build.secrets), ("install_secrets", build.install_secrets)):
         if len(names) > MOST:
-            raise _mistake(path, text, ("build", key), f"names more than {MOST} secrets")
+            raise _mistake(path, text, (*place, "build", key), f"names more than {MOST} secrets")
         if odd := next((name for name in names if not is_name(name)), None):
-            raise _mistake(path, text, ("build", key), f"{odd!r} can't be the name of a secret")
+            raise _mistake(path, text, (*place, "build", key), f"{odd!r} can't be the name of a secret")
 
 
-def _check_env(path: str, text: str, env: dict[str, str]) -> None:
+def _check_env(path: str, text: str, place: tuple[str, ...], env: dict[str, str]) -> None:
     for name, value in env.items():
         if not _ENV_NAME.fullmatch(name) or len(name) > 256:
-            raise _mistake(path, text, ("env", name), "is not a name for a variable")
+            raise _mistake(path, text, (*place, "env", name), "is not a name for a variable")
         if "\0" in value:
-            raise _mistake(path, text, ("env", name), "must not hold a NUL byte")
+            raise _mistake(path, text, (*place, "env", name), "must not hold a NUL byte")
     if sum(len(name) + len(value.encode()) for name, value in env.items()) > _ENV_BYTES:
-        raise _mistake(path, text, ("env",), f"holds more than {_ENV_BYTES // 1024} KiB")
+        raise _mistake(
+            path,
+            text,
+            (
+                *place,
+                "env",
+            ),
+            f"holds more than {_ENV_BYTES // 1024} KiB",
+        )

@@ -5,7 +5,7 @@ from typing import Any
 from headrace.plan.project_file import ProjectFile
 
 #: Fields of the class that are not keys of the file.
-_NOT_KEYS = ("path", "sources")
+_NOT_KEYS = ("path", "sources", "places")
 
 
 def project_schema() -> dict[str, Any]:

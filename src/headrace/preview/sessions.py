@@ -227,4 +227,4 @@ class Previews:
 def _made_with(project: Project) -> tuple[object, ...]:
     """The settings that decide how a builder runs."""
     settings = project.settings
-    return (settings.root, settings.env, settings.build_network, settings.limits, settings.preview.mode)
+    return (settings.root, settings.app, settings.env, settings.build_network, settings.limits, settings.preview.mode)

@@ -40,11 +40,12 @@ async def by_slug(c: AsyncConnection, slug: str) -> Project | None:
     return from_row(Project, row) if row else None
 
 
-async def by_source(c: AsyncConnection, workspace: str, source: Source) -> Project | None:
-    """The newest project that was made for this source."""
+async def by_source(c: AsyncConnection, workspace: str, source: Source, app: str | None = None) -> Project | None:
+    """The newest project that was made for this source, or for this one of its apps."""
     query = select(projects).where(projects.c.workspace == workspace, projects.c.source_digest == _digest_of(source))
-    row = (await c.execute(query.order_by(projects.c.id.desc()).limit(1))).mappings().first()
-    return from_row(Project, row) if row else None
+    rows = (await c.execute(query.order_by(projects.c.id.desc()))).mappings()
+    made = (from_row(Project, row) for row in rows)
+    return next((project for project in made if project.settings.app == app), None)
 
 
 async def free_slug(c: AsyncConnection, wish: str) -> str:

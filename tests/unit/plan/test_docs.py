@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from headrace.plan.project_file import (
     NAME,
+    AppTable,
     BuildTable,
     DevTable,
     HeaderEntry,
@@ -29,6 +30,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "routing.headers.": HeaderEntry,
     "limits.": LimitsTable,
     "dev.": DevTable,
+    "apps.NAME.": AppTable,
 }
 
 

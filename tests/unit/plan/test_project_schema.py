@@ -24,6 +24,7 @@ FINE = [
     '[[routing.headers]]\npath = "/*"\nheaders = { X-A = "1" }\n',
     "[limits]\nbuild_seconds = 1.5\nmemory_bytes = 33554432\ncpus = 1\n",
     '[dev.proxy]\n"/api/" = "http://127.0.0.1:8000"\n',
+    'app = "web"\n[apps.web]\nroot = "apps/web"\n[apps.docs]\nroot = "."\nbuild.node = "22"\nenv.A = "1"\n',
 ]
 WRONG = [
     'path = "x"\n',
@@ -38,6 +39,9 @@ WRONG = [
     "[limits]\nbuild_seconds = 0\n",
     "[limits]\nmemory_bytes = 1\n",
     "[env]\nA = 1\n",
+    '[apps.web]\nbuild.node = "22"\n',
+    '[apps.web]\nroot = "a"\noutput = "dist"\n',
+    "[places]\n",
 ]
 
 
