@@ -57,7 +57,7 @@ PACKAGES = [
 ]
 
 #: Raise it when `_finish` changes.
-_RECIPE = 1
+_RECIPE = 2
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 _LINK_USR = 'for d in bin sbin lib lib32 lib64 libx32; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done'
 _UNNEEDED = [
@@ -116,7 +116,8 @@ _FILES = {
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     ),
     "etc/group": f"root:x:0:\nbuilder:x:{BUILD_USER}:\nnogroup:x:65534:\n",
-    "etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+    # With `::1`, servers that listen on `localhost` would listen on that alone, and be found by nobody who asks 127.0.0.1.
+    "etc/hosts": "127.0.0.1 localhost sandbox\n",
     "etc/hostname": "sandbox\n",
     "etc/resolv.conf": "",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",

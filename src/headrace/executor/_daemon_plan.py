@@ -121,7 +121,7 @@ def _files(place: Path, user: int) -> dict[str, str]:
         "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\nbuilder:x:{user}:{user}:builder:{_spec.HOME}:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
         "group": f"root:x:0:\nbuilder:x:{user}:\nnogroup:x:65534:\n",
-        "hosts": f"127.0.0.1 localhost {_spec.HOSTNAME}\n::1 localhost\n",
+        "hosts": f"127.0.0.1 localhost {_spec.HOSTNAME}\n",
     }
     for name, text in texts.items():
         (place / name).write_text(text)

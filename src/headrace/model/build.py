@@ -131,6 +131,8 @@ class BuildOptions(Value):
     executor: str | None = None
     #: Wall time of the whole build.
     seconds: float | None = None
+    #: End when the dependencies are there, and publish nothing: a preview starts on them.
+    dependencies_only: bool = False
 
 
 class Build(Value):

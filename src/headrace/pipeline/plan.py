@@ -49,7 +49,8 @@ async def plan_build(ctx: Context, version: Version) -> Planned:
                     message=f"{ignored.source}: {ignored.setting} is ignored: {ignored.why}",
                 )
             )
-        refuse_server(plan)
+        if not ctx.build.options.dependencies_only:
+            refuse_server(plan)
         step.summary = ", ".join([*((f"app {plan.app}",) if plan.app else ()), plan.framework, *tools])
         return planned
 

@@ -32,7 +32,7 @@ async def request_build(
     version = await _stored_version(services, project, version_id)
     options = options.but(trust=least(options.trust, await _trust(services, project, version)))
     keys, framework = await _keys(services, project, version, options) if version else ([], None)
-    if options.force:
+    if options.force or options.dependencies_only:
         keys = []
     for readable_key in keys:
         if build := await built_before(services, project, readable_key):

@@ -33,11 +33,14 @@ _log = structlog.get_logger(__name__)
 _ATTEMPTS = 5
 
 
-async def change_to_address(ctx: Context) -> tuple[Artifact, Deployment, bool]:
-    """A change in, an address out; and whether the result came from the cache."""
+async def change_to_address(ctx: Context) -> tuple[Artifact, Deployment, bool] | None:
+    """A change in, an address out; and whether the result came from the cache. None where only dependencies were asked for."""
     async with AsyncExitStack() as held:
         version = await resolve_version(ctx)
         planned = await plan_build(ctx, version)
+        if ctx.build.options.dependencies_only:
+            await dependency_layer(ctx, planned, held)
+            return None
         if artifact := await reuse_result(ctx, version, planned):
             return artifact, await deploy(ctx, artifact), True
         layer = await dependency_layer(ctx, planned, held)
@@ -86,7 +89,7 @@ async def _outcome(ctx: Context) -> BuildCompleted:
         if not work.done():
             await _stop(work)
             return await _stopped(ctx)
-        _, deployment, cached = work.result()
+        made = work.result()
     except Cancelled:
         return _cancelled(ctx)
     except StepFailed as stopped:
@@ -95,6 +98,9 @@ async def _outcome(ctx: Context) -> BuildCompleted:
         wish.cancel()
         await _stop(work)
         await _stop(writing)
+    if made is None:
+        return BuildCompleted(build_id=ctx.build.id, status=BuildStatus.SUCCEEDED, seconds=0)
+    _, deployment, cached = made
     return _succeeded(ctx, deployment, cached=cached)
 
 

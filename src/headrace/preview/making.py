@@ -180,28 +180,27 @@ class Maker:
         return layer_key(planned.plan, planned.tree, scope=scope(project), base_system=base_system).digest
 
     async def _layer(self, project: Project, version: Version, planned: Planned) -> Layer | None:
-        """The dependency layer. Where there is none yet, an ordinary build makes it."""
+        """The dependency layer. Where there is none yet, a build makes it that ends there: the page is the warm builder's."""
         key = self._key(project, planned)
         if key is None:
             return None
         if layer := self._services.layers.find(key):
             return layer
-        build = await self._build(project, version)
+        build = await self._build(project, version, BuildOptions(dependencies_only=True))
         if layer := self._services.layers.find(key):
-            # Whatever became of the page: its errors are the warm builder's to tell.
             return layer
         raise StepFailed(build.failure or _no_layer())
 
     async def _built(self, project: Project, version: Version) -> Digest:
         """The artifact of an ordinary build. Raises StepFailed with the build's failure."""
-        build = await self._build(project, version)
+        build = await self._build(project, version, BuildOptions())
         if build.status is BuildStatus.SUCCEEDED and build.artifact is not None:
             return build.artifact
         raise StepFailed(build.failure or _no_layer())
 
-    async def _build(self, project: Project, version: Version) -> Build:
+    async def _build(self, project: Project, version: Version, options: BuildOptions) -> Build:
         services = self._services
-        build, _ = await request_build(services, project, version.id, BuildOptions())
+        build, _ = await request_build(services, project, version.id, options)
         async with aclosing(services.events.read_bytes(build.id, follow=not build.status.terminal)) as pieces:
             async for _ in pieces:
                 pass

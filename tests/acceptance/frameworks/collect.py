@@ -3,10 +3,13 @@ Makes projects as their creators do, builds each once with no configuration in t
 
     .venv/bin/python -m tests.acceptance.frameworks.collect DIRECTORY [PROJECT …]
 
-`templates.json` has the projects: a package that makes one (`run`), its files (`files`), or a change of another one (`of`);
-`lock` writes the lock file. Generators and package managers come from npm through `npx` and run on this machine, not in a
-sandbox. What is in DIRECTORY is used again; data of Headrace is below it, too. Rows of other projects in
-`collection.json` stay as they are. One build at a time; nothing here is a test.
+`templates.json` has the projects: a package that makes one (`run`, with the `keys` for its questions), its files (`files`), or a
+change of another one (`of`); `then` is run inside of it, and `lock` writes the lock file. Generators and package managers come
+from npm through `npx` and run on this machine, not in a sandbox. One build at a time; nothing here is a test.
+
+It may be stopped at any time and started again: projects that are in DIRECTORY are used as they are, those with a row in
+`DIRECTORY/rows` are not built again unless they are named. Data of Headrace is below DIRECTORY, too. Rows of other projects in
+`collection.json` stay as they are.
 """
 
 import argparse
@@ -19,32 +22,50 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.frameworks import generators
+
+from headrace.disk import replace_file
 from headrace.plan.detectors.frameworks import ROWS
 
 HERE = Path(__file__).parent
 COLLECTION = HERE / "collection.json"
 TEMPLATES: list[dict[str, Any]] = json.loads((HERE / "templates.json").read_text())
-_MADE_SECONDS = 300
-_BUILD_SECONDS = 600
+#: Of a whole build, installing included. The process gets a little more, to say that it was over.
+_BUILD_SECONDS = 1200
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("directory", type=Path)
     arguments.add_argument("projects", nargs="*")
     chosen = arguments.parse_args()
     directory: Path = chosen.directory.absolute()
     (directory / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
+    (directory / "rows").mkdir(exist_ok=True)
+    if unknown := set(chosen.projects) - {template["project"] for template in TEMPLATES}:
+        arguments.error(f"not in templates.json: {', '.join(sorted(unknown))}")
     for template in TEMPLATES:
-        if chosen.projects and template["project"] not in chosen.projects:
-            continue
-        root = made(template, directory)
-        if root is None:
-            sys.stderr.write(f"{template['project']}: its generator made nothing\n")
-            continue
-        row = built(template, root, directory / "data")
-        keep(row)
-        sys.stderr.write(f"{row['project']}: {row['result']}\n")
+        kept = directory / "rows" / f"{template['project']}.json"
+        if template["project"] in chosen.projects or not (chosen.projects or kept.exists()):
+            _collect(template, directory, kept)
+
+
+def _collect(template: Mapping[str, Any], directory: Path, kept: Path) -> None:
+    root = made(template, directory)
+    row = built(template, root, directory / "data") if root else None
+    if row is None:
+        _say(
+            template,
+            "its generator made nothing" if root is None else "the build did not end; it is tried again next time",
+        )
+        return
+    keep(row)
+    replace_file(kept, json.dumps(row).encode(), durable=False)
+    _say(template, row["result"])
+
+
+def _say(template: Mapping[str, Any], what: str) -> None:
+    sys.stderr.write(f"{template['project']}: {what}\n")
 
 
 def made(template: Mapping[str, Any], directory: Path) -> Path | None:
@@ -52,58 +73,60 @@ def made(template: Mapping[str, Any], directory: Path) -> Path | None:
     root: Path = directory / "projects" / template["project"]
     if root.exists():
         return root
-    root.parent.mkdir(exist_ok=True)
+    # Made aside, so that one whose making was interrupted is not taken for whole.
+    aside = directory / "making" / template["project"]
+    shutil.rmtree(aside.parent, ignore_errors=True)
+    aside.parent.mkdir()
     if run := template.get("run"):
-        _npx([word.replace("{name}", root.name) for word in run], root.parent)
+        words = [word.replace("{name}", aside.name) for word in run]
+        generators.npx(words, aside.parent, keys=template.get("keys"))
     elif other := template.get("of"):
         source = made(next(one for one in TEMPLATES if one["project"] == other), directory)
-        if source is not None:
-            shutil.copytree(source, root)
-            file, before, after = template["replace"]
-            (root / file).write_text((root / file).read_text().replace(before, after, 1))
+        if source is None:
+            return None
+        aside.parent.mkdir(exist_ok=True)
+        shutil.copytree(source, aside)
+        if change := template.get("replace"):
+            file, before, after = change
+            (aside / file).write_text((aside / file).read_text().replace(before, after, 1))
+    if run and not (aside.is_dir() and any(aside.iterdir())):
+        return None
     for path, text in template.get("files", {}).items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
+        (aside / path).parent.mkdir(parents=True, exist_ok=True)
+        (aside / path).write_text(text)
+    if then := template.get("then"):
+        generators.npx(then, aside)
     if lock := template.get("lock"):
-        # Yarn takes a directory with a .git for the top of a project, and does not look above it.
-        (root / ".git").mkdir()
-        _npx(lock, root, direct=lock[0] == "npm")
-        (root / ".git").rmdir()
-    for left in (*root.rglob("node_modules"), root / ".git", root / ".yarn"):
+        _write_lock(lock, aside)
+    for left in (*aside.rglob("node_modules"), aside / ".git", aside / ".yarn"):
         shutil.rmtree(left, ignore_errors=True)
-    (root / ".pnp.cjs").unlink(missing_ok=True)
-    return root if root.is_dir() and any(root.iterdir()) else None
+    (aside / ".pnp.cjs").unlink(missing_ok=True)
+    root.parent.mkdir(exist_ok=True)
+    aside.rename(root)
+    return root
 
 
-def _npx(words: list[str], directory: Path, *, direct: bool = False) -> None:
-    environment = {
-        **os.environ,
-        "npm_config_yes": "true",
-        "YARN_ENABLE_IMMUTABLE_INSTALLS": "false",
-        "YARN_ENABLE_TELEMETRY": "0",
-    }
-    command = words if direct else ["npx", *words]
-    try:
-        subprocess.run(
-            command,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_MADE_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        sys.stderr.write(f"{' '.join(words)}: stopped after {_MADE_SECONDS} s\n")
+def _write_lock(lock: list[str], root: Path) -> None:
+    # Yarn takes a directory with a .git for the top of a project, and does not look above it.
+    (root / ".git").mkdir(exist_ok=True)
+    generators.run(lock if lock[0] == "npm" else ["npx", *lock], root)
 
 
-def built(template: Mapping[str, Any], root: Path, data_dir: Path) -> dict[str, str]:
-    """The row of a project: what it was taken for, how long it took, what came of it."""
+def built(template: Mapping[str, Any], root: Path, data_dir: Path) -> dict[str, str] | None:
+    """The row of a project: what it was taken for, how long it took, what came of it. None when that can't be said."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
     environment = {**kept, "HEADRACE_DATA_DIR": str(data_dir)}
     events = data_dir.parent / "events.ndjson"
-    program = [sys.executable, "-m", "headrace", "build", str(root), "--json", "--force", "--events", str(events)]
-    answer = subprocess.run(program, env=environment, capture_output=True, timeout=_BUILD_SECONDS, check=False)
+    events.unlink(missing_ok=True)
+    options = ["--json", "--force", "--events", str(events), "--timeout", str(_BUILD_SECONDS)]
+    program = [sys.executable, "-m", "headrace", "build", str(root), *options]
+    try:
+        answer = subprocess.run(program, env=environment, capture_output=True, timeout=_BUILD_SECONDS + 60, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    if not answer.stdout.strip():
+        sys.stderr.write(answer.stderr.decode(errors="replace")[-2000:])
+        return None
     return row_of(template, root, json.loads(answer.stdout), _read(events))
 
 
@@ -157,7 +180,7 @@ def keep(row: dict[str, str]) -> None:
     else:
         rows.append(row)
     lines = ",\n".join(f"  {json.dumps(one)}" for one in rows)
-    COLLECTION.write_text(f"[\n{lines}\n]\n")
+    replace_file(COLLECTION, f"[\n{lines}\n]\n".encode(), durable=False)
 
 
 if __name__ == "__main__":
