@@ -17,8 +17,7 @@ async def cancelled(shop: Shop) -> bool:
         (build,) = await builds.unfinished(c)
     try:
         await cancel_build(shop.services, build, by="test")
-    except Conflict as exc:
-        assert exc.exact_code == "build.already_terminal"
+    except Conflict:
         return False
     return True
 
