@@ -1,6 +1,7 @@
 """
 A program is killed at its n-th system call of a kind, for n = 1, 2, 3, … until it survives; after each death what it left is
-checked, and made whole by a successor. The method by which SQLite tests its own commits.
+checked, and made whole by a successor. The method by which SQLite tests its own commits. The program runs in one thread, so that
+the n-th call is the same one each time.
 """
 
 import os
@@ -44,16 +45,16 @@ def points(program: str, directory: Path, calls: Iterable[str] = (*FEW, *MANY)) 
     return found
 
 
-def strike(point: Point, directory: Path) -> bool:
-    """Kill the program there, and check what it left. False when it survived, because it made fewer calls this time."""
+def strike(point: Point, directory: Path) -> None:
+    """Kill the program there, and check what it left. Raises AssertionError, also when it did not come there."""
     place = fresh(directory / "struck")
     inject = ["-e", f"trace={point.call}", "-e", f"inject={point.call}:signal=KILL:when={point.number}"]
     died, promised = _run(point.program, place, [*inject, "-o", "/dev/null"])
+    assert died, f"{point} was not reached"
     try:
         check(point.program, place, promised, rebooted=False)
     except Exception as exc:
         raise AssertionError(f"{point}: {type(exc).__name__}: {exc}") from exc
-    return died
 
 
 def sample(every: list[Point], most: int, chance: random.Random) -> Iterator[Point]:
@@ -73,11 +74,17 @@ def _run(program: str, directory: Path, strace: list[str]) -> tuple[bool, list[s
             *strace,
             sys.executable,
             "-m",
+            "endurance.one_thread",
             f"endurance.programs.{program}",
             str(directory),
             "2",
         ],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+        },
         capture_output=True,
         text=True,
         check=False,
