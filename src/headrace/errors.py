@@ -177,6 +177,13 @@ class ExecutorUnavailable(Unavailable):
     retryable = False
 
 
+class EngineLost(ExecutorUnavailable):
+    """The container engine that sandboxes were opened with does not answer any more. It may come back."""
+
+    code = "engine.lost"
+    retryable = True
+
+
 class SandboxBlocked(HeadraceError):
     """What a sandbox's commands have put in its working directory is in the way of a file."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from headrace.errors import ExecutorUnavailable, NotFetched
+from headrace.errors import EngineLost, ExecutorUnavailable, NotFetched
 from headrace.executor._daemon_api import DaemonApi
 from headrace.executor.docker import DockerExecutor
 from headrace.model.sandbox import KillReason, SandboxSpec
@@ -32,10 +32,13 @@ async def test_a_command_goes_on_when_its_engine_is_killed_and_nothing_is_lost_o
     try:
         result = await running
         assert (result.exit_code, result.killed_by, result.output.lines) == (5, None, 100_001)
-        with pytest.raises(ExecutorUnavailable, match="no answer"):
-            await sandbox.run(lab.shell("true"), lab.log)
+        waiting = lab.shell("echo again")
+        with pytest.raises(EngineLost, match="no answer"):
+            await sandbox.run(waiting, lab.log)
     finally:
         engine.start()
+    assert (await sandbox.run(waiting, lab.log)).exit_code == 0
+    assert lab.text().endswith("again")
     # The container that could not be removed then is known by its label now.
     await sandbox.close()
     assert await lab.executor.existing() == []

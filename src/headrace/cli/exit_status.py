@@ -18,6 +18,7 @@ _OURS = {
     FailureReason.SANDBOX_DIED,
     FailureReason.STORAGE_ERROR,
     FailureReason.EXECUTOR_UNAVAILABLE,
+    FailureReason.ENGINE_LOST,
 }
 
 

@@ -162,6 +162,9 @@ MEANINGS: dict[str, dict[FailureReason, Meaning]] = {
             "No sandbox can be opened on this machine, or it would lack a control that nobody has accepted.",
             "Do what the hint says; `headrace doctor` looks at the whole machine.",
         ),
+        FailureReason.ENGINE_LOST: Meaning(
+            "Docker or Podman stopped answering, and did not come back in five attempts.", "Start it again, then build."
+        ),
         FailureReason.STORAGE_ERROR: Meaning(
             "The disk or the database of this machine took nothing any more.",
             "Look at the kernel's log, then build again. Nothing was published.",

@@ -59,7 +59,7 @@ class DaemonEngine:
         try:
             return self._start()
         except DaemonError as exc:
-            raise ContainerFailed(f"the container engine: {exc}") from exc
+            raise ContainerFailed(f"the container engine: {exc}", lost=exc.status is None) from exc
         except OSError as exc:
             raise ContainerFailed(f"the container could not be made a sandbox: {exc}") from exc
 

@@ -8,7 +8,7 @@ kernel keeps its memory and descriptors from the others. Files that would raise 
 import hashlib
 from typing import Any, NamedTuple
 
-from headrace.errors import ExecutorUnavailable, NotFetched
+from headrace.errors import EngineLost, ExecutorUnavailable, NotFetched
 from headrace.executor import _spec
 from headrace.executor._daemon_api import DaemonApi, DaemonError
 from headrace.executor._daemon_plan import OWNER_LABEL, ulimits
@@ -71,7 +71,8 @@ def provide_image(daemon: DaemonApi, name: str, *, offline: bool) -> Image:
         labels = found["Config"].get("Labels") or {}
         return Image(str(found["Id"]), name, digest, labels.get(_MUSL) == "yes", labels.get(_PYTHON, ""))
     except DaemonError as exc:
-        raise ExecutorUnavailable(f"the image {name} can't be made ready for sandboxes: {exc}") from exc
+        kind = EngineLost if exc.status is None else ExecutorUnavailable
+        raise kind(f"the image {name} can't be made ready for sandboxes: {exc}") from exc
 
 
 def _pull(daemon: DaemonApi, name: str) -> str:

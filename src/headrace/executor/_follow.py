@@ -18,7 +18,7 @@ from typing import Any
 
 import headrace
 from headrace.egress.ledger import read_ledger
-from headrace.errors import ExecutorUnavailable
+from headrace.errors import EngineLost, ExecutorUnavailable
 from headrace.executor._instructions import LEDGER, ask_to_kill
 from headrace.executor._namespace import Ground
 from headrace.model.sandbox import CommandResult, HostUse, KillReason
@@ -155,11 +155,16 @@ async def until_end(descriptor: int) -> None:
 
 
 def read_result(directory: Path) -> CommandResult | None:
-    """How the command ended; None while it runs, or when its supervisor was killed. Raises ExecutorUnavailable."""
+    """
+    How the command ended; None while it runs, or when its supervisor was killed. Raises ExecutorUnavailable; EngineLost for a
+    command that did not begin and may be tried again, in another directory.
+    """
     try:
         given = json.loads((directory / "exit.json").read_bytes())
     except FileNotFoundError:
         return None
+    if given.get("lost"):
+        raise EngineLost(given["failed"], hint="start it again; builds that wait for it go on")
     if "failed" in given:
         raise ExecutorUnavailable(f"the command could not be started: {given['failed']}", hint="try: headrace doctor")
     return CommandResult.model_validate({**given, "network": _network(directory)})

@@ -18,7 +18,11 @@ class Runtime(NamedTuple):
 
 
 class ContainerFailed(Exception):
-    """The runtime could not start the container. The message is the runtime's."""
+    """The runtime could not start the container. The message is the runtime's. `lost` when there is no runtime any more."""
+
+    def __init__(self, message: str, *, lost: bool = False) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 def run_argv(runtime: Runtime, state: str, bundle: str, container: str, *, groups: bool = True) -> list[str]:

@@ -115,6 +115,10 @@ class SandboxDirectory:
                 write_aside(command / "exit.json", result.model_dump_json().encode())
         return result
 
+    def forget(self, index: int) -> None:
+        """A command that never began: the next attempt at it starts anew."""
+        remove_tree(self.command(index))
+
     def remove(self) -> None:
         """Kill what runs and remove everything. Safe to repeat, and to be done by two at once."""
         self.kill(KillReason.CANCELLED)

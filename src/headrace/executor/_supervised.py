@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from headrace.errors import ExecutorUnavailable
+from headrace.errors import EngineLost, ExecutorUnavailable
 from headrace.executor._entry import Entry
 from headrace.executor._follow import Spawner, has_ended, has_started, read_result, supervisor, until_end
 from headrace.executor._instructions import Instructions, first_process, write_instructions
@@ -56,6 +56,9 @@ class SupervisedSandbox:
         self._quiet.clear()
         try:
             return await self._run(command, log)
+        except EngineLost:
+            await asyncio.to_thread(self._directory.forget, command.index)
+            raise
         finally:
             self._following -= 1
             if not self._following:

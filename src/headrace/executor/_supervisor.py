@@ -103,7 +103,7 @@ class _Supervisor:
             engine = self._engine()
             return self._supervise(engine, self._start(engine))
         except ContainerFailed as exc:
-            return {"failed": str(exc)}
+            return {"failed": str(exc), "lost": exc.lost}
         except Exception as exc:
             traceback.print_exc()
             return {"failed": f"the supervisor failed: {exc!r}"}

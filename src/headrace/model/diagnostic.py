@@ -58,6 +58,7 @@ class FailureReason(StrEnum):
     SANDBOX_DIED = "sandbox_died"
     RUNNER_LOST = "runner_lost"
     EXECUTOR_UNAVAILABLE = "executor_unavailable"
+    ENGINE_LOST = "engine_lost"
     STORAGE_ERROR = "storage_error"
     INTERNAL = "internal"
 

@@ -2,12 +2,19 @@
 
 import errno
 
-from headrace.errors import DatabaseUnusable, ExecutorUnavailable, HeadraceError, StoreFull, ToolUnavailable
+from headrace.errors import (
+    DatabaseUnusable,
+    EngineLost,
+    ExecutorUnavailable,
+    HeadraceError,
+    StoreFull,
+    ToolUnavailable,
+)
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.plan import StepId
 
 #: Codes of what may be over in a moment.
-_PASSING = {"db.busy", "storage.busy", "storage.error"}
+_PASSING = {"db.busy", "storage.busy", "storage.error", "engine.lost"}
 #: This machine is short of something that others will give back.
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
 
@@ -33,6 +40,8 @@ def _reason(exc: Exception) -> FailureReason:
     match exc:
         case StoreFull():
             return FailureReason.DISK_FULL
+        case EngineLost():
+            return FailureReason.ENGINE_LOST
         case ExecutorUnavailable():
             return FailureReason.EXECUTOR_UNAVAILABLE
         case ToolUnavailable():

@@ -14,14 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+from tests.contract.engines import IMAGE, Engine, import_image
 
 from endurance import projects
 from endurance.power import Disk, Image, mounted
 from endurance.server import Server, new_data_dir, provisions
+from headrace.executor._base_system import provide_base_system
+from headrace.settings import Settings
 
 #: A worker that is silent this long loses its builds. Short, so that an injection does not take long.
 LEASE_SECONDS = 3.0
 STEPS = ("source", "plan", "dependencies", "build", "verify", "artifact", "deploy")
+_SANDBOXES = {"oci": "sandboxes", "process": "processes", "docker": "containers"}
 RESOURCES = {"cpus": 2, "memory_bytes": 512 * 2**20, "log_bytes": 8 * 2**20}
 
 
@@ -48,6 +52,8 @@ class Rig:
     #: The disk of the data directory, when it has one of its own.
     disk: Image | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+    #: What sandboxes are opened with by the executor `docker`.
+    engine: Engine | None = None
     server: Server = field(init=False)
     promised: list[Promised] = field(default_factory=list)
     at_end: ExitStack = field(default_factory=ExitStack)
@@ -114,7 +120,7 @@ class Rig:
     # What is on the disk
 
     def sandboxes(self) -> Path:
-        return self.data_dir / ("sandboxes" if self.executor == "oci" else "processes")
+        return self.data_dir / _SANDBOXES[self.executor]
 
     def supervisor(self, build: Promised, step: str = "build") -> int:
         """The process that owns the step's command."""
@@ -167,13 +173,36 @@ def new_rig(
     """A rig in a directory of its own, or on a disk of its own, with a server that runs."""
     made = Path(tempfile.mkdtemp(prefix="headrace-faults-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     try:
-        with mounted(made / "data", disk) as image:
-            rig = Rig(made, chance, executor, long, image, settings or {})
+        with mounted(made / "data", disk) as image, _engine(executor) as engine:
+            given = {**(settings or {}), **(_of_engine(engine) if engine else {})}
+            rig = Rig(made, chance, executor, long, image, given, engine)
             with _served(rig):
                 _provide(rig)
                 yield rig
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _engine(executor: str) -> Iterator[Engine | None]:
+    """Docker of our own, with an image of the sandboxes' base system."""
+    if executor != "docker":
+        yield None
+        return
+    base = provide_base_system(provisions(), Settings().debian_mirror)
+    with tempfile.TemporaryDirectory(prefix="headrace-engine-") as place:
+        engine = Engine("docker", Path(place) / "docker")
+        try:
+            engine.start()
+            import_image(engine.socket, base)
+            yield engine
+        finally:
+            engine.stop()
+
+
+def _of_engine(engine: Engine) -> Mapping[str, object]:
+    # Docker has no ids for each container.
+    return {"docker_host": engine.socket, "docker_image": IMAGE, "accept_weaker_sandbox": "H7"}
 
 
 def _provide(rig: Rig) -> None:
