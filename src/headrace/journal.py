@@ -6,7 +6,9 @@ the log, and no worker can claim the build between the check of a lease and the 
 the row behind its log; `replay` brings it up. Whoever takes a build over calls it first.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headrace.errors import HeadraceError, LeaseLost, NotFound, found
 from headrace.events.base import EventLog
 from headrace.model.build import Build, BuildStatus
-from headrace.model.event import BuildCompleted, BuildCreated, CacheDecision, CancelRequested, Event
+from headrace.model.event import BuildCompleted, BuildCreated, BuildStarted, CacheDecision, CancelRequested, Event
 from headrace.model.fold import apply, started
 from headrace.model.job import Lease
 from headrace.model.trust import Trust
@@ -28,7 +30,8 @@ Listener = Callable[[Event], None]
 #: Whether something is to be recorded, decided in the transaction that records it. May raise to refuse.
 Decides = Callable[[AsyncConnection, Build], Awaitable[bool]]
 
-_REPLAY_BATCH = 1000
+#: The facts of one build: hundreds.
+_ALL = sys.maxsize
 
 
 class Journal:
@@ -68,12 +71,14 @@ class Journal:
         """
         build_id = events[0].build_id
         self._before_writing()
+        if decides is not None:
+            await self.replay(build_id)  # what there is to read is read outside the lock
         stored: Sequence[Event] = ()
         try:
             async with self._db.write(durable=False) as c:
                 build = await self._of_holder(c, events[0], lease)
                 if build_id in self._behind or decides is not None:
-                    build = await self._catch_up(c, build, build_id)
+                    build = await _catch_up(c, build, await self._missed(build_id, build.seen if build else 0))
                 if decides is not None and not await decides(c, found(build, build_id)):
                     return ()
                 events = await _decided(c, events)
@@ -100,20 +105,23 @@ class Journal:
 
     async def replay(self, build_id: str) -> Build | None:
         """Apply what the log has and the row has not seen; the build after it. Safe to repeat, and cheap when done."""
+        async with self._db.read() as c:
+            build = await builds.get(c, build_id)
+        # Before the lock: there may be millions of lines to read over, and nobody could write meanwhile.
+        missed = await self._missed(build_id, build.seen if build else 0)
+        if build is not None and missed.up_to <= build.seen:
+            return build
         async with self._db.write(durable=False) as c:
-            build = await builds.get(c, build_id, lock=True)
-            if build is not None and await self._events.last(build_id) <= build.seen:
-                return build
-            build = await self._catch_up(c, build, build_id)
+            build = await _catch_up(c, await builds.get(c, build_id, lock=True), missed)
+            build = await _catch_up(c, build, await self._missed(build_id, missed.up_to))
         self._behind.discard(build_id)
         return build
 
-    async def _catch_up(self, c: AsyncConnection, build: Build | None, build_id: str) -> Build | None:
-        seen = build.seen if build else 0
-        while missed := await self._events.read(build_id, after=seen, limit=_REPLAY_BATCH):
-            build = await _absorb(c, build, missed)
-            seen = missed[-1].seq
-        return build
+    async def _missed(self, build_id: str, seen: int) -> "_Missed":
+        up_to = await self._events.last(build_id)
+        if up_to <= seen:
+            return _Missed([], seen)
+        return _Missed(await self._events.read(build_id, after=seen, limit=_ALL, lines=False), up_to)
 
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -132,6 +140,28 @@ async def _decided(c: AsyncConnection, events: Sequence[Event]) -> Sequence[Even
     if not await builds.cancel_requested(c, [last.build_id]):
         return events
     return [*events[:-1], last.but(status=BuildStatus.CANCELLED, failure=None)]
+
+
+class _Missed(NamedTuple):
+    """Events but lines of commands, which change no row."""
+
+    events: Sequence[Event]
+    #: Number of the last event of the log, of whatever kind, when they were read.
+    up_to: int
+
+
+async def _catch_up(c: AsyncConnection, build: Build | None, missed: _Missed) -> Build | None:
+    # Others may have written since they were read.
+    unseen = [event for event in missed.events if build is None or event.seq > build.seen]
+    build = await _absorb(c, build, unseen) if unseen else build
+    # A claim is not flushed, its first fact is: when the power went, the row may have forgotten it.
+    for event in unseen:
+        if isinstance(event, BuildStarted):
+            await builds.raise_fence(c, event.build_id, event.fence)
+    if build is not None and build.seen < missed.up_to:
+        build = build.model_copy(update={"seen": missed.up_to})
+        await builds.save(c, build)
+    return build
 
 
 async def _absorb(c: AsyncConnection, build: Build | None, events: Sequence[Event]) -> Build | None:

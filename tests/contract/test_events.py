@@ -55,6 +55,16 @@ async def test_reading_begins_after_a_number_and_stops_at_the_limit(events: Even
     assert await collected(events.read_bytes(BUILD, after=17)) == [18, 19, 20]
 
 
+async def test_what_commands_printed_can_be_left_out(events: EventLog) -> None:
+    marker = ',"type":"build.log",'
+    told: list[Event] = [line("one"), BuildQueued(build_id=BUILD), line(marker), line("two")]
+    await events.append(BUILD, told)
+    await events.append(BUILD, [end().model_copy(update={"url": marker}), line("three")])
+    assert [event.seq for event in await events.read(BUILD, lines=False)] == [2, 5]
+    assert [event.seq for event in await events.read(BUILD, after=2, limit=1, lines=False)] == [5]
+    assert await events.read(BUILD, after=5, lines=False) == []
+
+
 async def test_an_unknown_log_is_empty(events: EventLog) -> None:
     assert await events.read("build_unknown") == []
     assert await events.last("build_unknown") == 0

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from headrace.model.event import (
     CacheDecision,
     CancelRequested,
     Event,
+    Log,
     StepStarted,
 )
 from headrace.model.fold import fold
@@ -136,6 +138,34 @@ async def test_a_crash_behind_any_append_is_mended_by_replay(
             found = await results.get(c, DIGEST, project_id=project.id)
             assert found is not None
             assert (found.build_id, found.artifact, found.seconds, found.key) == (build_id, ARTIFACT, 2.5, KEY)
+
+
+async def test_lines_of_commands_bring_a_row_up_without_being_read(
+    journal: Journal, db: Database, events: FileEventLog, build_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [Log(build_id=build_id, step=StepId.BUILD, stream="stdout", line=str(number)) for number in range(2500)]
+    await events.append(build_id, [BuildQueued(build_id=build_id), *lines])
+    read: list[str] = []
+    original = events.read
+
+    async def noted(log: str, **options: Any) -> Sequence[Event]:
+        found = await original(log, **options)
+        read.extend(event.type for event in found)
+        return found
+
+    monkeypatch.setattr(events, "read", noted)
+    await journal.replay(build_id)
+    assert (await row(db, build_id)).seen == await events.last(build_id) == 2502
+    assert read == ["build.queued"]
+
+
+async def test_a_claim_that_the_database_forgot_is_not_given_again(
+    journal: Journal, db: Database, events: FileEventLog, build_id: str
+) -> None:
+    told = [BuildStarted(build_id=build_id, worker="w", fence=fence, executor="fake") for fence in (1, 2)]
+    await events.append(build_id, told)
+    await journal.replay(build_id)
+    assert (await lease_of(db, build_id)).fence == 3
 
 
 async def test_a_build_whose_row_was_never_written_appears_by_replay(

@@ -33,6 +33,11 @@ def encode(event: Recorded) -> bytes:
     return _json({"ts": event.ts, "type": fields.pop("type"), **fields})[1:]
 
 
+def without_lines(records: Iterable[bytes]) -> list[bytes]:
+    """Stored records but those of lines that commands printed. A string in a record has no bare quotes, so none is mistaken."""
+    return [record for record in records if b',"type":"build.log",' not in record]
+
+
 def decode(records: Iterable[bytes]) -> Sequence[Event]:
     """Events of a build's stored lines. Types that only a newer Headrace knows are left out."""
     events = []

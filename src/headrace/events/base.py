@@ -23,8 +23,12 @@ class EventLog(Protocol):
         """
         ...
 
-    async def read(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
-        """Of a build's log, up to `limit` events with `seq` greater than `after`. Empty for an unknown log."""
+    async def read(self, log: str, *, after: int = 0, limit: int = 1000, lines: bool = True) -> Sequence[Event]:
+        """
+        Of a build's log, up to `limit` events with `seq` greater than `after`. Empty for an unknown log.
+
+        Without `lines`, what commands printed is left out, at the cost of reading over it.
+        """
         ...
 
     def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncGenerator[bytes, None]:

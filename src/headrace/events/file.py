@@ -11,7 +11,7 @@ import structlog
 from headrace.disk import storage_errors
 from headrace.errors import Conflict, NotFound
 from headrace.eventfile import EventFile, NotFlushed, offset_after, read_state, retired_path, state_path
-from headrace.events._records import decode, encode, numbered, stamped
+from headrace.events._records import decode, encode, numbered, stamped, without_lines
 from headrace.events._retired import compress_log, open_retired
 from headrace.events._tail import Tail
 from headrace.events.base import Fact
@@ -45,14 +45,15 @@ class FileEventLog:
             tail.refresh()
         return numbered(events, first)
 
-    async def read(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
-        lines: list[bytes] = []
+    async def read(self, log: str, *, after: int = 0, limit: int = 1000, lines: bool = True) -> Sequence[Event]:
+        found: list[bytes] = []
         async with aclosing(self.read_bytes(log, after=after)) as pieces:
             async for piece in pieces:
-                lines += piece.split(b"\n")[:-1]
-                if len(lines) >= limit:
+                records = piece.split(b"\n")[:-1]
+                found += records if lines else without_lines(records)
+                if len(found) >= limit:
                     break
-        return decode(lines[:limit])
+        return decode(found[:limit])
 
     async def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncGenerator[bytes, None]:
         path = self.path(log)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.errors import Conflict, Unavailable
-from headrace.events._records import decode, encode, numbered, stamped
+from headrace.events._records import decode, encode, numbered, stamped, without_lines
 from headrace.events.base import Fact
 from headrace.model.event import Event
 
@@ -42,8 +42,11 @@ class MemoryEventLog:
         stored.wake()
         return events
 
-    async def read(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
-        return decode(self._logs[log].lines[after : after + limit]) if log in self._logs else []
+    async def read(self, log: str, *, after: int = 0, limit: int = 1000, lines: bool = True) -> Sequence[Event]:
+        if log not in self._logs:
+            return []
+        records = self._logs[log].lines[after:]
+        return decode((records if lines else without_lines(records))[:limit])
 
     async def read_bytes(self, log: str, *, after: int = 0, follow: bool = False) -> AsyncGenerator[bytes, None]:
         if log not in self._logs and not follow:

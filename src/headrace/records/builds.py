@@ -162,6 +162,11 @@ async def claim(
     return Lease(build_id=row.id, worker=worker, fence=row.fence) if row else None
 
 
+async def raise_fence(c: AsyncConnection, build_id: str, fence: int) -> None:
+    """So that the next lease is higher than this one, which the log knows of."""
+    await c.execute(update(builds).where(builds.c.id == build_id, builds.c.fence < fence).values(fence=fence))
+
+
 async def renew(c: AsyncConnection, lease: Lease, seconds: float) -> bool:
     """Prolong the lease. False when another attempt at the build has begun."""
     held = await c.execute(update(builds).where(*_of(lease)).values(lease_until=seconds_now() + seconds))
