@@ -176,12 +176,14 @@ class EventFile:
         now = FileState(_last_number(data), known.size + len(data), close)
         try:
             _write_all(self._fd, data, known.size)
-            self._record(now)
         except OSError:
             # A full disk: what was written in part goes again. No reader has seen it.
             with suppress(OSError):
                 os.ftruncate(self._fd, known.size)
             raise
+        # Whole records are in the log, whether their state is recorded or not: the next one to look counts them.
+        with suppress(OSError):
+            self._record(now)
         self._known = now
 
     def _record(self, state: FileState) -> None:

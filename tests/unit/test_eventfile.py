@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import json
 import os
@@ -223,6 +224,23 @@ def test_a_full_disk_takes_all_of_an_append_or_nothing(path: Path) -> None:
     )
     subprocess.run([sys.executable, "-I", "-S", "-c", script, SOURCE, str(path)], check=True)
     assert [(event["seq"], event["n"]) for event in stored(path)] == [(n + 1, n) for n in range(101)]
+
+
+def test_an_append_whose_state_could_not_be_recorded_is_there_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = EventFile(path)
+    file.append([b'"n":0}'])
+
+    def broken(self: EventFile, state: FileState) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    with monkeypatch.context() as disk:
+        # The file system turned read-only between the two: what is written can't be taken back either.
+        disk.setattr(EventFile, "_record", broken)
+        disk.setattr(os, "ftruncate", broken)
+        assert file.append([b'"n":1}']) == 2
+        assert EventFile(path).state().last_seq == 2
+    assert EventFile(path).append([b'"n":2}']) == 3
+    assert [event["n"] for event in stored(path)] == [0, 1, 2]
 
 
 def test_a_forked_child_and_its_parent_exclude_each_other(path: Path) -> None:

@@ -16,6 +16,7 @@ import os
 import random
 import re
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 from headrace.disk import locked, remove_tree
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._cgroup import Cgroup
+from headrace.executor._disk import DiskWatch, Used
 from headrace.executor._follow import end_supervisor, has_ended, has_started, seconds_since_start
 from headrace.executor._instructions import group_of, write_aside
 from headrace.executor._keeper import mounts_from
@@ -109,7 +111,10 @@ class SandboxDirectory:
         """
         seconds = seconds_since_start(command)
         self._kill_processes()
-        result = CommandResult(killed_by=KillReason.LOST, seconds=seconds)
+        # What a supervisor can't write on a disk without room ends it.
+        full = DiskWatch([str(command)], Used(sys.maxsize, sys.maxsize)).exceeded_at_end()
+        reason = KillReason.DISK if full else KillReason.LOST
+        result = CommandResult(killed_by=reason, disk_limit=full, seconds=seconds)
         with suppress(OSError):  # or the sandbox was removed meanwhile
             if not has_ended(command):
                 write_aside(command / "exit.json", result.model_dump_json().encode())

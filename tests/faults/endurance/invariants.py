@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -119,8 +120,10 @@ def _left(rig: Rig) -> list[str]:
             found.append(f"process {pid} {said[:200]}")
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     found += [line for line in mounts if any(build in line for build in ids)]
-    for tree in Path("/sys/fs/cgroup").glob("**/headrace"):
-        found += [str(group) for group in tree.iterdir() if group.is_dir() and any(one in group.name for one in ids)]
+    # Unlike a glob, a walk does not mind groups that others remove meanwhile.
+    for tree, groups, _ in os.walk("/sys/fs/cgroup"):
+        if tree.endswith("/headrace"):
+            found += [f"{tree}/{group}" for group in groups if any(one in group for one in ids)]
     return found
 
 

@@ -120,8 +120,10 @@ def everything_killed(rig: Rig) -> None:
     rig.pause(1.5)
     rig.kill_everything()
     rig.server.start()
+    # Without a sandbox a command may die before its supervisor, which then tells of it.
+    reasons = (*LOST, "command_failed") if rig.executor == "process" else LOST
     for build in builds:
-        build.may_be, build.reasons = ("succeeded", "failed"), LOST
+        build.may_be, build.reasons = ("succeeded", "failed"), reasons
 
 
 @fault("F47", "an older life has left things behind")
