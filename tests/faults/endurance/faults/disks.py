@@ -77,6 +77,7 @@ def power(rig: Rig) -> None:
     assert rig.disk
     builds = [rig.any_build(lines=40) for _ in range(20 if rig.long else 3)]
     rig.until_phase(builds[0], rig.random.choice(("queued", *STEPS)))
+    rig.server.freeze()
     rig.disk.cut()
     _remounted(rig, rebooted=True)
     for build in builds:

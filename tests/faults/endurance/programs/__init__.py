@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from headrace.logs import configure_logs
+
 NAMES = ("publish", "layers", "blobs", "events")
 #: Looked for by who counts system calls: what comes before it is the start of Python.
 BEGIN = "/headrace-begin"
@@ -30,6 +32,7 @@ def ready() -> None:
 
 
 def begin(run: Callable[[Path, int], None], check: Callable[..., None]) -> None:
+    configure_logs()  # on the error output: only promises are on the other
     if sys.argv[2] == "check":
         check(Path(sys.argv[1]), sys.stdin.read().splitlines(), rebooted=True)
     else:
