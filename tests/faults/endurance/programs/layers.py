@@ -28,7 +28,7 @@ def check(directory: Path, promised: Sequence[str], *, rebooted: bool) -> None:
     kept = Layers(directory / "layers", boot="after" if rebooted else "before")
     kept.sweep()
     for layer in kept.all():
-        assert kept.damaged(layer) is None, f"{layer.key.digest}: {kept.damaged(layer)}"
+        assert kept.damaged(layer) is None, f"{layer.key.digest}: {kept.damaged(layer)}; {_bytes(layer.path.parent)}"
         number = int(layer.key.inputs[0].name)
         assert (layer.path / "b/c/file.js").read_text() == f"b/c of {number}\n" * 50
     for line in promised:
@@ -38,6 +38,10 @@ def check(directory: Path, promised: Sequence[str], *, rebooted: bool) -> None:
             assert kept.find(_key(int(name)).digest), f"{line} is gone"
     for part in (".making", ".removed"):
         assert not [entry for entry in (directory / "layers").glob(f"{part}/*") if entry.is_dir()], f"left in {part}"
+
+
+def _bytes(entry: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(entry)): path.read_bytes()[:100] for path in entry.rglob("*") if path.is_file()}
 
 
 def _key(number: int) -> CacheKey:
