@@ -11,7 +11,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
+
+Stream = Literal["stdout", "stderr"]
 
 #: A longer line is cut in pieces of at most this many bytes, with `eol` false in all but the last.
 LINE = 64 * 1024
@@ -62,6 +64,15 @@ class Tally:
         self.bytes += len(data)
         self._hash.update(data)
 
+    def copy(self) -> Self:
+        copy = type(self)()
+        copy.become(self)
+        return copy
+
+    def become(self, other: "Tally") -> None:
+        """Count on from where `other` is."""
+        self.lines, self.bytes, self._hash = other.lines, other.bytes, other._hash.copy()
+
 
 class LineEncoder:
     """
@@ -70,7 +81,7 @@ class LineEncoder:
     The records are without their beginning, as `EventFile.append` wants them; one element holds many.
     """
 
-    def __init__(self, origin: Origin, stream: Literal["stdout", "stderr"], tally: Tally | None = None) -> None:
+    def __init__(self, origin: Origin, stream: Stream, tally: Tally | None = None) -> None:
         #: Bytes of a line that has no end yet.
         self.pending = b""
         self.tally = tally or Tally()
@@ -100,13 +111,23 @@ class LineEncoder:
         self._stamp(ts)
         records: list[bytes] = []
         ready = len(self.pending) if final else _character_border(self.pending, len(self.pending))
-        if ready:
-            self._piece(self.pending[:ready], records)
-            self.pending = self.pending[ready:]
+        self._first(ready, records)
         if final and self._open_line:
             self.tally.lines += 1
             self._open_line = False
         return records
+
+    def break_off(self, ts: str) -> list[bytes]:
+        """Records of all bytes that wait. What comes next stands behind a gap; the line that is open has not ended."""
+        self._stamp(ts)
+        records: list[bytes] = []
+        self._first(len(self.pending), records)
+        return records
+
+    def _first(self, size: int, records: list[bytes]) -> None:
+        if size:
+            self._piece(self.pending[:size], records)
+            self.pending = self.pending[size:]
 
     def _feed(self, chunk: bytes, records: list[bytes]) -> None:
         end = chunk.rfind(b"\n")
@@ -126,9 +147,7 @@ class LineEncoder:
         self._lines(lines, records)
 
     def _cut(self, records: list[bytes]) -> None:
-        border = _character_border(self.pending, LINE)
-        self._piece(self.pending[:border], records)
-        self.pending = self.pending[border:]
+        self._first(_character_border(self.pending, LINE), records)
 
     def _piece(self, data: bytes, records: list[bytes]) -> None:
         self.tally.add(data)

@@ -16,16 +16,27 @@ from headrace.model.text import plain
 
 
 def log_lines(path: Path, step: str) -> Iterator[LogLine]:
-    """What the command of `step` printed, from an event file that is not compressed. Pieces of a line are one line."""
+    """
+    What the command of `step` printed, from an event file that is not compressed. Pieces of a line are one line, except over a
+    gap that the log's cap made.
+    """
     open_lines: dict[str, LogLine] = {}
     for record in _log_records(path, step):
+        if record["type"] == "log.truncated":
+            yield from _ended(open_lines)
+            continue
         before = open_lines.pop(record["stream"], None)
         line = LogLine(seq=record["seq"], text=(before.text if before else "") + record["line"])
         if record.get("eol", True) or len(line.text) >= LINE:
             yield LogLine(seq=line.seq, text=plain(line.text))
         else:
             open_lines[record["stream"]] = line
-    for line in open_lines.values():
+    yield from _ended(open_lines)
+
+
+def _ended(open_lines: dict[str, LogLine]) -> Iterator[LogLine]:
+    while open_lines:
+        line = open_lines.pop(next(iter(open_lines)))
         yield LogLine(seq=line.seq, text=plain(line.text))
 
 
@@ -58,6 +69,8 @@ def printed(path: Path, step: str) -> Tally:
     tally = Tally()
     open_streams: dict[str, bool] = {}
     for record in _log_records(path, step):
+        if record["type"] != "build.log":
+            continue
         ended = record.get("eol", True)
         tally.add(raw_bytes(record))
         tally.lines += ended
@@ -67,13 +80,14 @@ def printed(path: Path, step: str) -> Tally:
 
 
 def _log_records(path: Path, step: str) -> Iterator[dict[str, Any]]:
+    """Lines, and the gap between them."""
     wanted = b'"step":"%s"' % step.encode()
     for piece in EventFile(path).read_from():
         for line in piece.split(b"\n"):
             # Parsing is the dear part: most lines of another step are left out without it.
-            if wanted in line and b'"type":"build.log"' in line:
+            if wanted in line and (b'"type":"build.log"' in line or b'"type":"log.truncated"' in line):
                 record = orjson.loads(line)
-                if record["type"] == "build.log" and record["step"] == step:
+                if record["type"] in ("build.log", "log.truncated") and record["step"] == step:
                     yield record
 
 

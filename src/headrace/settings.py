@@ -130,7 +130,11 @@ class Settings(BaseSettings):
         ge=MIB,
         description="Bytes a second that a sandbox may read from disks, and write to them. Version 1 of control groups limits only direct writes.",
     )
-    log_bytes: int = Field(default=256 * MIB, ge=1024, description="Bytes of output that a command's log keeps.")
+    log_bytes: int = Field(
+        default=256 * MIB,
+        ge=1024,
+        description="Bytes of output that a command's log keeps; the last MiB of them is of its end.",
+    )
     upload_bytes: int = Field(default=512 * MIB, ge=1024, description="Largest upload, packed and unpacked.")
     upload_files: int = Field(default=100_000, ge=1, description="Most files of a version.")
     output_bytes: int = Field(default=2 * GIB, ge=1024, description="Largest output of a build.")

@@ -99,6 +99,31 @@ def test_a_failure_says_what_it_was(
     assert len(json.dumps(build["failure"]).encode()) <= 8192
 
 
+def test_a_build_that_floods_its_log_says_in_its_last_lines_why_it_ended(server: "Server", new: Any) -> None:
+    last = "src/main.ts(3,7): error TS2322: Type 'string' is not assignable to type 'number'."
+    files = {
+        **project(f'python3 -c "print(\'noise\\n\' * 100000)"; echo "{last}"; exit 2'),
+        "src/main.ts": "export {}\n",
+    }
+    build = server.until_ended(server.build(new(files, limits={"log_bytes": 20_000}))["id"])
+    assert (build["status"], build["failure"]["reason"]) == ("failed", "type_error"), build["failure"]
+    (found,) = build["failure"]["diagnostics"]
+    assert (found["file"], found["line"], found["column"]) == ("src/main.ts", 3, 7)
+    events = server.events(build["id"])
+    told = next(event for event in events if event["type"] == "log.truncated")
+    assert told["bytes"] == build["receipt"]["truncated_bytes"] == 600_001 + len(last) + 1 - build["receipt"]["bytes"]
+    assert found["log_seq"] > told["seq"]
+    text = server.http.get(f"/builds/{build['id']}/logs", params={"format": "text"}).text.splitlines()
+    gap = next(
+        at
+        for at, line in enumerate(text)
+        if line.startswith(f"! Not in the log, because it was full: {told['bytes']} bytes")
+    )
+    assert "noise".startswith(text[gap - 2].removeprefix("│").strip())
+    assert text[gap + 1].removeprefix("│").strip() == "noise"
+    assert any(last in line for line in text[gap:])
+
+
 def test_a_build_has_no_network(server: "Server", new: Any) -> None:
     look = "python3 -c \"import socket; s=socket.create_connection(('1.1.1.1', 443), 3)\""
     build = server.build(new(project(look)), wait=True)

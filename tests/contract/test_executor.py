@@ -267,15 +267,20 @@ async def test_a_command_that_writes_too_much_is_killed(lab: "Lab") -> None:
     assert result.seconds < 20
 
 
-async def test_the_log_keeps_the_head_and_counts_the_rest_exactly(lab: "Lab") -> None:
+async def test_the_log_keeps_the_beginning_and_the_end_and_counts_the_rest_exactly(lab: "Lab") -> None:
     sandbox = await lab.open()
     printed = b"".join(b"line %06d\n" % number for number in range(10_000))
     result = await lab.run(sandbox, Act(stdout=printed), limits={"log_bytes": 5000})
-    kept = "\n".join(line["line"] for line in lab.lines()).encode()
-    assert kept == printed[:5000]
-    assert (result.output.bytes, result.output.truncated_bytes) == (5000, len(printed) - 5000)
-    assert result.output.sha256 == hashlib.sha256(printed[:5000]).hexdigest()
-    assert [event["bytes"] for event in lab.events() if event["type"] == "log.truncated"] == [len(printed) - 5000]
+    kept = [(line["line"] + "\n" * line.get("eol", True)).encode() for line in lab.lines()]
+    # The end begins with a line.
+    expected = printed[:2500] + printed[-2496:]
+    assert b"".join(kept) == expected
+    assert (result.output.bytes, result.output.truncated_bytes) == (4996, len(printed) - 4996)
+    assert result.output.sha256 == hashlib.sha256(expected).hexdigest()
+    told = [event for event in lab.events() if event["type"] == "log.truncated"]
+    assert [event["bytes"] for event in told] == [len(printed) - 4996]
+    before = [line for line in lab.lines() if line["seq"] < told[0]["seq"]]
+    assert (before[-1]["line"], lab.lines()[len(before)]["line"]) == ("line", "line 009792")
 
 
 async def test_binary_output_comes_back_byte_by_byte(lab: "Lab") -> None:

@@ -33,9 +33,10 @@ from headrace.executor._instructions import (
 )
 from headrace.executor._mounts import hide_mount, network_at, private_mounts
 from headrace.executor._namespace import Ground
-from headrace.executor._output import CHUNK, LogFailed, Output, Stream
+from headrace.executor._output import CHUNK, LogFailed, Output
 from headrace.executor._proxy import make_network, start_proxy
 from headrace.executor._runtime import ContainerFailed, hidden_mount
+from headrace.loglines import Stream
 
 #: After the end of everything, for bytes that are still in the pipes.
 _DRAIN_SECONDS = 2.0

@@ -162,7 +162,7 @@ class Log(_Event):
 
 
 class LogTruncated(_Event):
-    """The log passed its cap: `bytes` bytes of this command's output are not in it."""
+    """The log passed its cap: `bytes` bytes of this command's output are missing here, between its beginning and its end."""
 
     type: Literal["log.truncated"] = "log.truncated"
     step: StepId

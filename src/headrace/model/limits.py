@@ -23,7 +23,7 @@ class Limits(Value):
     #: Wall time. A warning event is recorded at `soft_fraction` of it.
     seconds: float = Field(default=3600, gt=0)
     soft_fraction: float = Field(default=0.8, gt=0, le=1)
-    #: Bytes of output kept in the event log. What is beyond is counted and announced as `log.truncated`.
+    #: Bytes of output kept in the event log, of its beginning and of its end. What is between is counted: `log.truncated`.
     log_bytes: int = Field(default=256 * MIB, ge=1024)
 
 

@@ -126,7 +126,7 @@ class PreviewLog(PreviewFact):
 
 
 class PreviewLogTruncated(PreviewFact):
-    """The builder printed more than its log keeps."""
+    """The builder printed more than its log keeps: `bytes` bytes are missing here, between the beginning and the end."""
 
     type: Literal["log.truncated"] = "log.truncated"
     bytes: int
