@@ -11,7 +11,7 @@ from headrace.diagnostics.create_react_app import CreateReactApp
 from headrace.diagnostics.docusaurus import Docusaurus
 from headrace.diagnostics.esbuild import Esbuild
 from headrace.diagnostics.eslint import Eslint
-from headrace.diagnostics.evidence import evident, how_it_ended
+from headrace.diagnostics.evidence import evident, heap_may_be_full, how_it_ended
 from headrace.diagnostics.farm import Farm
 from headrace.diagnostics.fit import cut, fitted
 from headrace.diagnostics.gatsby import Gatsby
@@ -109,6 +109,8 @@ def diagnose(
     found = [one.but(diagnostic=_from_the_project(one.diagnostic)) for one in found]
     diagnostics = tuple(one.diagnostic for one in found)
     evidence = evident(command, result)
+    if not heap_may_be_full(command, result):
+        found = [one for one in found if one.reason is not FailureReason.OUT_OF_MEMORY]
     if evidence is not None:
         reason, message, hint = evidence
     elif found:

@@ -8,6 +8,12 @@ from headrace.model.plan import PlannedCommand
 from headrace.model.sandbox import CommandResult, KillReason
 
 _MIB = 2**20
+#: How V8 ends a process whose heap is full, as shells report it: it differs between versions and machines.
+_ABORTED = frozenset(128 + number for number in (signal.SIGABRT, signal.SIGTRAP, signal.SIGILL))
+#: Less is not what a heap takes that is full, whatever its limit.
+_LEAST_HEAP = 32 * _MIB
+#: V8 gives a heap a quarter of the memory there is; half of that is left for what counts it otherwise.
+_PART_OF_MEMORY = 8
 
 
 def evident(command: PlannedCommand, result: CommandResult) -> tuple[FailureReason, str, str | None] | None:
@@ -42,6 +48,17 @@ def evident(command: PlannedCommand, result: CommandResult) -> tuple[FailureReas
         message = f"the limit of {limits.pids} processes and threads was reached"
         return FailureReason.PIDS_LIMIT, message, "let the command start fewer processes at the same time"
     return None
+
+
+def heap_may_be_full(command: PlannedCommand, result: CommandResult) -> bool:
+    """
+    Whether what happened fits to a log that says that a JavaScript heap was full: anybody can print that. Its process was ended by
+    V8, or by a program above it that has an exit code of its own; and that much memory was in use.
+    """
+    peak = result.peak_memory_bytes
+    if result.exit_code in _ABORTED:
+        return peak is None or peak >= _LEAST_HEAP
+    return peak is not None and peak >= command.limits.memory_bytes // _PART_OF_MEMORY
 
 
 def _disk_full(limits: Limits, result: CommandResult) -> tuple[FailureReason, str, str | None]:

@@ -161,6 +161,33 @@ def test_the_same_mistake_told_by_two_tools_is_one() -> None:
     assert [diagnostic.tool for diagnostic in found.diagnostics] == ["tsc"]
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "peak", "believed"),
+    [
+        (134, 300, True),
+        (133, 40, True),
+        (134, None, True),
+        # A program above it that has its own exit code, and memory that was in use.
+        (1, 130, True),
+        (134, 3, False),
+        (1, 40, False),
+        (1, None, False),
+        (137, 40, False),
+    ],
+)
+def test_a_log_that_says_that_a_heap_was_full_is_believed_when_it_may_have_been(
+    exit_code: int, peak: int | None, believed: bool
+) -> None:
+    result = CommandResult(exit_code=exit_code, seconds=1, peak_memory_bytes=peak * MIB if peak else None)
+    lines = ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", "Aborted")
+    found = failure(result, *lines)
+    assert found.reason is (FailureReason.OUT_OF_MEMORY if believed else FailureReason.COMMAND_FAILED)
+    assert found.diagnostics[0].message == "JavaScript heap out of memory", "it was said, in any case"
+    if not believed:
+        also = failure(result, *lines, "src/a.ts(1,2): error TS2322: no", files=("src/a.ts",))
+        assert also.reason is FailureReason.TYPE_ERROR
+
+
 def test_nodes_own_heap_is_told_from_the_sandboxes_memory() -> None:
     found = failure(CommandResult(exit_code=134, seconds=1), "FATAL ERROR: JavaScript heap out of memory")
     assert found.reason is FailureReason.OUT_OF_MEMORY
