@@ -198,7 +198,7 @@ Recognised and explained, because no registry of tool chains has them: {generato
 ## What was built
 
 Templates of `create-*` packages, and projects written by hand like them, built with no configuration of Headrace in the real sandbox.
-`python -m tests.acceptance.frameworks.collect DIRECTORY` makes and builds those from `vite-vanilla` on again; the version is what the project asks
+`python -m tests.acceptance.frameworks.collect DIRECTORY` makes and builds those from `vite-vanilla` on again, and goes on where it was stopped; the version is what the project asks
 for. Install and build were measured once each, on a machine with two cores that did many other things (load 5 to 20): they show
 what is slow, not how fast it could be. {built} of {all} are built; the others end with the reason that is shown.
 

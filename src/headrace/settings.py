@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         default="https://registry.npmjs.org", description="Where npm packages and Node come from."
     )
     registry_hosts: Names = Field(
-        default=("registry.npmjs.org", "registry.yarnpkg.com", "npm.jsr.io"),
+        default=("registry.npmjs.org", "registry.npmjs.com", "registry.yarnpkg.com", "npm.jsr.io"),
         description="Hosts that an install step may reach, at whatever address they resolve to.",
     )
     debian_mirror: str = Field(

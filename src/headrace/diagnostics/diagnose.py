@@ -22,6 +22,7 @@ from headrace.diagnostics.next_build import NextBuild
 from headrace.diagnostics.node import Node
 from headrace.diagnostics.node_version import NodeVersion
 from headrace.diagnostics.npm import Npm
+from headrace.diagnostics.nuxt import Nuxt
 from headrace.diagnostics.parcel import Parcel
 from headrace.diagnostics.places import Places
 from headrace.diagnostics.pnpm import Pnpm
@@ -48,6 +49,7 @@ PARSERS: tuple[Parser, ...] = (
     CreateReactApp(),
     Gatsby(),
     Docusaurus(),
+    Nuxt(),
     Farm(),
     SvelteCheck(),
     Tsc(),

@@ -22,6 +22,7 @@ _HERE = f"{WORKING_DIRECTORY}/"
 
 #: What it runs of the project itself prints for itself; of packages npm prints what they said.
 _OWN_SCRIPT = "the install script of the project failed"
+_SILENT_HINT = "it does so when downloads break off: build again; a lock file makes an install ask for much less"
 #: A script that a runner of tasks, or a workspace, has npm run.
 _RUN = re.compile(r"^Lifecycle script `(?P<name>[^`]{1,100})` failed", re.MULTILINE)
 
@@ -247,7 +248,11 @@ def _other(texts: list[str], places: Places) -> _Said:
         return FailureReason.INSTALL_SCRIPT_FAILED, message, hint, next(filter(None, map(places.find, frames)), None)
     if network:
         return (*network, project_file(places, ".npmrc") if "registry" in network[1] else None)
-    return FailureReason.COMMAND_FAILED, next((t for t in texts if t.strip()), "npm failed"), None, None
+    said = next((text for text in texts if not _NOISE.match(text)), None)
+    if said is None:
+        # Seen of npm 11 when many downloads at once are slow: it names its own log, and nothing else.
+        return FailureReason.COMMAND_FAILED, "npm failed and did not say why", _SILENT_HINT, None
+    return FailureReason.COMMAND_FAILED, said, None, None
 
 
 _READERS: dict[str, _Reader] = {

@@ -32,6 +32,8 @@ COLLECTION = HERE / "collection.json"
 TEMPLATES: list[dict[str, Any]] = json.loads((HERE / "templates.json").read_text())
 #: Of a whole build, installing included. The process gets a little more, to say that it was over.
 _BUILD_SECONDS = 1200
+#: What says nothing of the project.
+_OURS = ("executor_unavailable", "internal", "storage_error")
 
 
 def main() -> None:
@@ -127,7 +129,11 @@ def built(template: Mapping[str, Any], root: Path, data_dir: Path) -> dict[str, 
     if not answer.stdout.strip():
         sys.stderr.write(answer.stderr.decode(errors="replace")[-2000:])
         return None
-    return row_of(template, root, json.loads(answer.stdout), _read(events))
+    build = json.loads(answer.stdout)
+    if (build.get("failure") or {}).get("reason") in _OURS:
+        sys.stderr.write(f"{build['failure']['message']}\n")
+        return None
+    return row_of(template, root, build, _read(events))
 
 
 def _read(events: Path) -> list[dict[str, Any]]:
@@ -139,7 +145,7 @@ def row_of(
 ) -> dict[str, str]:
     planned = next((one for one in events if one["type"] == "plan.made"), {})
     stored = next((one for one in events if one["type"] == "build.step.completed" and one["step"] == "artifact"), None)
-    seconds = {command["step"]: f"{command['seconds']:.1f} s" for command in build["commands"]}
+    seconds = {one["step"]: f"{one['seconds']:.1f} s" for one in build["commands"] if one["seconds"] is not None}
     tools = dict(tool.split() for tool in planned.get("tools", ()))
     manager, framework = planned.get("package_manager") or "", planned.get("framework", "")
     failure = build.get("failure")

@@ -24,7 +24,8 @@ class ServedBuilder:
     """Implements `Builder` over any server. What its tool means by its log is said by `parsers`."""
 
     parsers: ClassVar[Sequence[Parser]] = (*PARSERS, *LAST)
-    first_seconds: ClassVar[float] = 120.0
+    #: A bundler's first compile, on a machine that does other things too. A server that dies is not waited for.
+    first_seconds: ClassVar[float] = 300.0
     apply_seconds: ClassVar[float] = 60.0
     #: How long its log says nothing before it counts as done.
     quiet_seconds: ClassVar[float] = 0.15

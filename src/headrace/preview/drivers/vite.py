@@ -36,7 +36,7 @@ _READ_ONCE = re.compile(
     r"|(?:postcss|tailwind|babel|svelte|uno|unocss|react-router|app)\.config\.\w+)"
 )
 
-_FIRST_SECONDS = 120.0
+_FIRST_SECONDS = 300.0
 _APPLY_SECONDS = 60.0
 
 
