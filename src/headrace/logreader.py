@@ -42,9 +42,13 @@ def _ended(open_lines: dict[str, LogLine]) -> Iterator[LogLine]:
 
 @dataclass(frozen=True)
 class Refusals:
-    """What the sandbox's proxy refused. `denied` has each host once, in their order, with the package that tried it if known."""
+    """
+    What the sandbox's proxy refused. `denied` has each host once, in their order, with the package that tried it if known;
+    `unreachable` has those that it may reach and could not, with the reason.
+    """
 
     denied: dict[str, str | None]
+    unreachable: dict[str, str]
     #: The cap that was met.
     limit: str | None = None
 
@@ -52,6 +56,7 @@ class Refusals:
 def network_refusals(path: Path, step: str) -> Refusals:
     """What `step` was kept from, from an event file that is not compressed."""
     denied: dict[str, str | None] = {}
+    unreachable: dict[str, str] = {}
     limit = None
     for piece in EventFile(path).read_from():
         for line in piece.split(b"\n"):
@@ -59,9 +64,11 @@ def network_refusals(path: Path, step: str) -> Refusals:
                 event = orjson.loads(line)
                 if event["type"] == "egress.denied" and event["step"] == step:
                     denied.setdefault(event["host"], event.get("package"))
+                if event["type"] == "egress.unreachable" and event["step"] == step:
+                    unreachable.setdefault(event["host"], event["why"])
                 if event["type"] == "egress.limit" and event["step"] == step:
                     limit = event["limit"]
-    return Refusals(denied, limit)
+    return Refusals(denied, unreachable, limit)
 
 
 def printed(path: Path, step: str) -> Tally:

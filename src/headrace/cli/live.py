@@ -21,6 +21,7 @@ from headrace.model.event import (
     EgressDenied,
     EgressLimit,
     EgressNewHost,
+    EgressUnreachable,
     Event,
     Log,
     StepCompleted,
@@ -68,7 +69,14 @@ class BuildView:
                 self._ended[event.step] = event
             case Log():
                 self._lines.append(plain(event.line))
-            case BuildDiagnostic() | BuildWarning() | EgressDenied() | EgressLimit() | EgressNewHost():
+            case (
+                BuildDiagnostic()
+                | BuildWarning()
+                | EgressDenied()
+                | EgressUnreachable()
+                | EgressLimit()
+                | EgressNewHost()
+            ):
                 self._remarks.append(as_text(event) or "")
             case BuildCompleted():
                 self._end = event

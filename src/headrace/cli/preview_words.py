@@ -19,6 +19,7 @@ from headrace.model.preview import (
     PreviewConsole,
     PreviewEgressDenied,
     PreviewEgressLimit,
+    PreviewEgressUnreachable,
     PreviewError,
     PreviewFailed,
     PreviewReady,
@@ -192,6 +193,8 @@ def _event_text(event: object) -> str | None:
         case PreviewEgressDenied():
             by = f" (package {plain(event.package)})" if event.package else ""
             return f"{_yellow('!')} connection to {plain(event.host)}:{event.port} refused{by}: {plain(event.why)}"
+        case PreviewEgressUnreachable():
+            return f"{_yellow('!')} {plain(event.host)}:{event.port} can't be reached: {plain(event.why)}"
         case PreviewEgressLimit():
             return f"{_yellow('!')} connections cut: {event.limit.replace('_', ' ')}, at most {event.most}"
         case PreviewConsole(level="warn" | "error"):

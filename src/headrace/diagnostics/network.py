@@ -10,7 +10,7 @@ _DENIED = re.compile(
 )
 _AWAY = re.compile(
     r"ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|ERR_SOCKET_TIMEOUT|FETCH_ERROR|network request to|Could not resolve host"
-    r"|Failed to connect to|tcp connect error|error sending request|META_FETCH_FAIL|\b(?:E?50[0234])\b.* - GET|fetch failed|self.signed certificate"
+    r"|Failed to connect to|tcp connect error|error sending request|META_FETCH_FAIL|\b(?:E?50[0234])\b.* - GET|fetch failed|self.signed certificate|problem related to network connectivity"
 )
 _HOST = re.compile(
     r"https?://(?P<a>[^/\s:@\"')]+)|ENOTFOUND (?P<b>[\w.-]+)|EAI_AGAIN (?P<c>[\w.-]+)|host: (?P<d>[\w.-]+)"
@@ -79,6 +79,24 @@ def blamed_on_denial(failure: Failure, denied: Mapping[str, str | None]) -> Fail
         message=f"{host} can't be reached from this step: it is none of the hosts that the operator allows{by}",
         hint=hint,
         diagnostics=(*first, *failure.diagnostics[1:]),
+    )
+
+
+def blamed_on_absence(failure: Failure, unreachable: Mapping[str, str]) -> Failure:
+    """
+    The failure with what the sandbox's proxy knows of hosts that could not be reached. Its tools see a connection to the proxy
+    that ends, as if it had been refused.
+    """
+    said = " ".join([failure.message, *(f"{d.message} {d.excerpt or ''}" for d in failure.diagnostics[:1])])
+    host = next((host for host in unreachable if host in said), None)
+    if host is None or failure.reason not in {*_VAGUE, FailureReason.NETWORK_DENIED}:
+        return failure
+    hint = "try again; if it stays, look at this machine's network and name servers"
+    return failure.but(
+        reason=FailureReason.REGISTRY_UNAVAILABLE,
+        message=f"{host} can't be reached: {unreachable[host]}",
+        hint=hint,
+        diagnostics=(*(one.but(hint=hint) for one in failure.diagnostics[:1]), *failure.diagnostics[1:]),
     )
 
 

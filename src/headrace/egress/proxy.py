@@ -10,12 +10,13 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from headrace.egress.client_hello import MOST_BYTES, Incomplete, looks_like_tls, server_name
 from headrace.egress.ledger import Ledger
+from headrace.egress.lookup import Resolve, look_up, resolve
 from headrace.egress.policy import Denied, Destination, Policy, is_address, parse_authority
 
 #: Connections at the same time.
@@ -54,12 +55,6 @@ class Tell(Protocol):
 
 #: The package whose process has this port of the sandbox, or nothing.
 Who = Callable[[int], str]
-#: Addresses of a host. Raises OSError.
-Resolve = Callable[[str, int], Sequence[str]]
-
-
-def resolve(host: str, port: int) -> Sequence[str]:
-    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class _Over(Exception):
@@ -89,6 +84,7 @@ class Proxy:
         self._connections = self._up = self._down = self._denials = self._looks = 0
         self._over: str | None = None
         self._refused: dict[Destination, int] = {}
+        self._missed: set[Destination] = set()
         self._names: set[str] = set()
         self._named_at: deque[float] = deque(maxlen=_NAMES_A_MINUTE)
         self._places = threading.BoundedSemaphore(AT_ONCE)
@@ -130,6 +126,7 @@ class Proxy:
             self._refuse(client, where, "403 Forbidden", f"egress.denied: {where.host}:{where.port}: {exc}")
             return
         except OSError as exc:
+            self._miss(where, port, exc.strerror or str(exc))
             self._refuse(client, where, "502 Bad Gateway", f"{where.host}:{where.port} can't be reached: {exc}")
             return
         with server:
@@ -186,7 +183,7 @@ class Proxy:
             raise Denied(f"a registry is only read here, not sent a {method[:10]}")
         self._check_pace(where)
         # What is checked is what is connected to: no second look at the name.
-        addresses = self._policy.check_addresses(where, self._resolve(where.host, where.port))
+        addresses = self._policy.check_addresses(where, list(look_up(where.host, where.port, self._resolve)))
         for number, address in enumerate(addresses):
             try:
                 return socket.create_connection((address, where.port), timeout=_CONNECT_SECONDS)
@@ -215,6 +212,13 @@ class Proxy:
         self._ledger.refused(*where, package)
         if told:
             self._tell("egress.denied", host=where.host, port=where.port, why=why, **_named(package))
+
+    def _miss(self, where: Destination, port: int, why: str) -> None:
+        with self._lock:
+            told = where not in self._missed and len(self._missed) < _DENIALS
+            self._missed.add(where)
+        if told:
+            self._tell("egress.unreachable", host=where.host, port=where.port, why=why, **_named(self._package(port)))
 
     def _package(self, port: int) -> str:
         with self._lock:

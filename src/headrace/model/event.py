@@ -218,6 +218,17 @@ class EgressDenied(_Event):
     package: str | None = None
 
 
+class EgressUnreachable(_Event):
+    """A host that a command may reach could not be reached: no name server knew or answered, nobody listened. Once for each host."""
+
+    type: Literal["egress.unreachable"] = "egress.unreachable"
+    step: StepId
+    host: str
+    port: int
+    why: str
+    package: str | None = None
+
+
 class EgressLimit(_Event):
     """A command met a cap of the network: its connections were cut, and it gets no more."""
 
@@ -302,6 +313,7 @@ Event = Annotated[
     | BuildWarning
     | CacheDecision
     | EgressDenied
+    | EgressUnreachable
     | EgressLimit
     | EgressUsed
     | EgressNewHost

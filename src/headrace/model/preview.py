@@ -142,6 +142,16 @@ class PreviewEgressDenied(PreviewFact):
     package: str | None = None
 
 
+class PreviewEgressUnreachable(PreviewFact):
+    """A host that the builder may reach could not be reached. Once for each host."""
+
+    type: Literal["egress.unreachable"] = "egress.unreachable"
+    host: str
+    port: int
+    why: str
+    package: str | None = None
+
+
 class PreviewEgressLimit(PreviewFact):
     """The builder met a cap of the network: its connections were cut, and it gets no more."""
 
@@ -227,6 +237,7 @@ PreviewEvent = Annotated[
     | PreviewLog
     | PreviewLogTruncated
     | PreviewEgressDenied
+    | PreviewEgressUnreachable
     | PreviewEgressLimit
     | PreviewEgressUsed
     | PreviewConsole

@@ -24,6 +24,7 @@ from headrace.model.event import (
     EgressDenied,
     EgressLimit,
     EgressNewHost,
+    EgressUnreachable,
     Event,
     Log,
     LogTruncated,
@@ -199,6 +200,8 @@ def _notice(event: Event) -> str | None:
             return (
                 f"! Connection to {_inline(event.host)}:{event.port} refused{_by(event.package)}: {_inline(event.why)}"
             )
+        case EgressUnreachable():
+            return f"! {_inline(event.host)}:{event.port} can't be reached{_by(event.package)}: {_inline(event.why)}"
         case EgressLimit():
             cap = f"{event.limit.replace('_', ' ')}, at most {event.most}"
             return f"! Connections cut at {_inline(event.host)}:{event.port}{_by(event.package)}: {cap}"

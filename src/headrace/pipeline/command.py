@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from headrace.diagnostics.diagnose import diagnose
-from headrace.diagnostics.network import blamed_on_denial, blamed_on_limit
+from headrace.diagnostics.network import blamed_on_absence, blamed_on_denial, blamed_on_limit
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
 from headrace.layers.toolchain import bin_directories, mount_point, nested_calls, provide, tool_key
@@ -111,7 +111,8 @@ async def run_command(
         diagnose, step, stands_for or command, result, log_lines(ctx.log, step), files, read
     )
     refusals = await asyncio.to_thread(network_refusals, ctx.log, step)
-    failure = blamed_on_limit(blamed_on_denial(failure, refusals.denied), refusals.limit)
+    failure = blamed_on_denial(blamed_on_absence(failure, refusals.unreachable), refusals.denied)
+    failure = blamed_on_limit(failure, refusals.limit)
     for diagnostic in failure.diagnostics:
         ctx.record(BuildDiagnostic(build_id=ctx.build.id, step=step, diagnostic=diagnostic))
     raise StepFailed(failure)

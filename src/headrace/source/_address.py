@@ -7,19 +7,14 @@ connection gains nothing.
 
 import ipaddress
 import socket
-import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
+from headrace.egress.lookup import Resolve, look_up, resolve
 from headrace.errors import InvalidInput, StepFailed
 from headrace.model.diagnostic import FailureReason
 from headrace.source._failures import source_failed
 from headrace.source._remote import Remote
 from headrace.source._stop import Stop
-
-#: host, port -> addresses. Raises OSError.
-Resolve = Callable[[str, int], Collection[str]]
-
-_LOOKUP_SECONDS = 10.0
 
 _NOT_PUBLIC_V4 = [
     ipaddress.IPv4Network(text)
@@ -44,38 +39,6 @@ def is_public(address: str) -> bool:
     return parsed in _PUBLIC_V6 and not any(parsed in network for network in _NOT_PUBLIC_V6)
 
 
-def resolve(host: str, port: int) -> Collection[str]:
-    """Addresses of a host, as the system has them."""
-    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-
-
-def _resolve_within(seconds: float, resolve: Resolve, remote: Remote, stop: Stop) -> Collection[str]:
-    """`resolve` with a limit; a name server that is silent counts as one that says "try again"."""
-    found: list[Collection[str]] = []
-    failed: list[OSError] = []
-
-    def ask() -> None:
-        try:
-            found.append(resolve(remote.host, remote.port))
-        except OSError as exc:
-            failed.append(exc)
-
-    # The system's resolver can't be interrupted, only left behind.
-    asking = threading.Thread(target=ask, name="resolve", daemon=True)
-    asking.start()
-    for _ in range(int(seconds / 0.05)):
-        asking.join(0.05)
-        if not asking.is_alive():
-            break
-        stop.check()
-    if failed:
-        raise failed[0]
-    if not found:
-        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
-    return found[0]
-
-
 def addresses_of(
     remote: Remote, allowed_hosts: Collection[str], stop: Stop, resolve: Resolve = resolve
 ) -> tuple[str, ...]:
@@ -84,7 +47,7 @@ def addresses_of(
     public and the operator did not list the host; StepFailed when there is none.
     """
     try:
-        found = tuple(_resolve_within(_LOOKUP_SECONDS, resolve, remote, stop))
+        found = tuple(look_up(remote.host, remote.port, resolve, check=stop.check))
     except OSError as exc:
         raise _unresolved(remote, exc) from exc
     if not found:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from headrace.disk import remove_tree
+from headrace.egress.lookup import Resolve, resolve
 from headrace.model.diagnostic import FailureReason
 from headrace.model.version import Author, GitSource, Source
 from headrace.settings import Settings
-from headrace.source._address import Resolve, addresses_of, resolve
+from headrace.source._address import addresses_of
 from headrace.source._aside import filled
 from headrace.source._bring import bring
 from headrace.source._checkout import Listing, Local, list_commit, write_out

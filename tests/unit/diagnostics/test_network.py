@@ -1,6 +1,6 @@
 """A host that the sandbox was kept from is named as the reason, whatever the tool made of it."""
 
-from headrace.diagnostics.network import blamed_on_denial, blamed_on_limit
+from headrace.diagnostics.network import blamed_on_absence, blamed_on_denial, blamed_on_limit
 from headrace.model.diagnostic import Diagnostic, Failure, FailureReason
 from headrace.model.plan import StepId
 
@@ -33,6 +33,14 @@ def test_a_script_that_failed_where_its_package_was_refused_is_a_denied_network(
     assert "evil.example" in blamed.message
     assert "grabber@1.0.0" in blamed.message
     assert blamed_on_denial(said, {"evil.example": "other@1.0.0"}) == said
+
+
+def test_a_host_that_could_not_be_reached_is_no_refusal() -> None:
+    said = failure(FailureReason.NETWORK_DENIED, "registry.npmjs.org can't be reached from this step")
+    blamed = blamed_on_absence(said, {"registry.npmjs.org": "no name server answers"})
+    assert blamed.reason is FailureReason.REGISTRY_UNAVAILABLE
+    assert "no name server answers" in blamed.message
+    assert blamed_on_absence(said, {"other.example": "no name server answers"}) == said
 
 
 def test_connections_that_were_cut_at_a_cap_are_the_reason() -> None:

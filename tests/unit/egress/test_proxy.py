@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.egress.test_client_hello import hello
 
+from headrace.egress import lookup
 from headrace.egress.ledger import Ledger, Use, read_ledger
 from headrace.egress.policy import Policy
 from headrace.egress.proxy import Caps, Proxy, _parse_request
@@ -28,6 +29,8 @@ class Lab:
     ledger_path: Path
     told: list[dict[str, object]] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
+    #: A name server that is silent until this is set.
+    answers: threading.Event = field(default_factory=threading.Event)
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
     def start(self, policy: Policy, caps: Caps = PLENTY, *, idle_seconds: float = 20) -> None:
@@ -36,6 +39,8 @@ class Lab:
 
         def resolve(host: str, port: int) -> Sequence[str]:
             self.resolved.append(host)
+            if host.startswith("silent."):
+                self.answers.wait(20)
             return ["127.0.0.1"]
 
         proxy = Proxy(
@@ -142,6 +147,18 @@ def test_a_denied_name_is_never_looked_up(lab: Lab) -> None:
         "grabber@1.0.0",
     )
     assert [(use.host, use.refused, use.connections) for use in lab.uses()] == [("secret-in-a-name.evil.example", 1, 0)]
+
+
+def test_a_silent_name_server_is_not_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "LOOKUP_SECONDS", 0.2)
+    lab.start(only("silent.example"))
+    began = time.monotonic()
+    answer = lab.ask("CONNECT silent.example:443 HTTP/1.1")
+    lab.answers.set()
+    assert b" 502 " in answer
+    assert b"no name server answers" in answer
+    assert [(fact["type"], fact["why"]) for fact in lab.told] == [("egress.unreachable", "no name server answers")]
+    assert time.monotonic() - began < 5
 
 
 def test_new_names_are_looked_up_at_a_bounded_pace(lab: Lab) -> None:

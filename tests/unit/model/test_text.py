@@ -18,6 +18,7 @@ from headrace.model.event import (
     CommandCompleted,
     CommandStarted,
     EgressDenied,
+    EgressUnreachable,
     Event,
     Log,
     LogTruncated,
@@ -105,6 +106,10 @@ FAILURE = Failure(reason=FailureReason.TYPE_ERROR, step=StepId.BUILD, message="t
         (
             EgressDenied(build_id=B, step=StepId.BUILD, host="evil.example", port=443, why="not a registry"),
             "! Connection to evil.example:443 refused: not a registry",
+        ),
+        (
+            EgressUnreachable(build_id=B, step=StepId.BUILD, host="r.example", port=443, why="no name server answers"),
+            "! r.example:443 can't be reached: no name server answers",
         ),
         (CancelRequested(build_id=B, by="api"), "! Cancellation asked for by api"),
         (

@@ -5,9 +5,9 @@ from collections.abc import Collection
 
 import pytest
 
+from headrace.egress import lookup
 from headrace.errors import InvalidInput, StepFailed
 from headrace.model.diagnostic import FailureReason
-from headrace.source import _address
 from headrace.source._address import addresses_of, is_public, resolve_option
 from headrace.source._remote import parse_remote
 from headrace.source._stop import Stop, Stopped
@@ -72,7 +72,7 @@ def test_a_host_with_no_address_at_all_is_refused() -> None:
 
 
 def test_a_silent_name_server_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_address, "_LOOKUP_SECONDS", 0.2)
+    monkeypatch.setattr(lookup, "LOOKUP_SECONDS", 0.2)
     ended = threading.Event()
 
     def silent(host: str, port: int) -> Collection[str]:
