@@ -65,7 +65,7 @@ def serve_bare(machine: Machine, root: Path, layer: Path, requests: Connection) 
     if hidden := hidden_mount(machine.runtime):
         hide_mount(hidden)
     make_root(given.root)
-    argv = [machine.runtime.path, "--root", given.state, "run", "--bundle", str(place)]
+    argv = [machine.runtime.path, "--root", str(directory.path / "state"), "run", "--bundle", str(place)]
     number = 0
     while requests.recv():
         number += 1

@@ -107,6 +107,7 @@ def container_instructions(
             processors=processors_of(machine, limits.cpus, where.first_id),
             processes=own.pids if own and "pids" not in machine.delegated.controllers else None,
             disk=machine.disk,
+            compiled=machine.runtime.kind == "crun",
         ),
     )
     (place / "config.json").write_text(json.dumps(config))
@@ -126,9 +127,7 @@ def container_instructions(
         secrets=command.secret_values,
         container=ContainerPlan(
             runtime=machine.runtime,
-            container=f"{spec.id}.{command.index}",
-            state=str(directory / "state"),
-            bundle=str(place),
+            config=str(place / "config.json"),
             cgroup=where.cgroup,
             root=root_plan(machine, spec, disk, where.first_id, limits.memory_bytes),
             own=own,

@@ -20,13 +20,13 @@ from pathlib import Path
 from headrace import linux
 from headrace.executor._cgroup import Cgroup, Usage
 from headrace.executor._daemon_api import DaemonApi, DaemonError
-from headrace.executor._engine import Leader, Pipe, await_end
+from headrace.executor._engine import Leader, Pipe
 from headrace.executor._furnish import furnish
 from headrace.executor._instructions import Instructions, tell_group
 from headrace.executor._keeper import LOOK_SECONDS
 from headrace.executor._mounts import make_root
 from headrace.executor._proxy import listen_in, start_proxy
-from headrace.executor._runtime import ContainerFailed
+from headrace.executor._runtime import ContainerFailed, await_end
 
 #: The container sees the directory with the FIFOs here until its command begins.
 IO = "/run/headrace"

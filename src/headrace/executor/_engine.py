@@ -4,12 +4,9 @@ The two ways a supervisor starts a command: in a container, or as a process with
 Standard library only: the supervisor uses it.
 """
 
-import json
 import os
 import resource
-import select
 import signal
-import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,12 +17,11 @@ from headrace import linux
 from headrace.executor._cgroup import Cgroup, GroupLimits, Usage
 from headrace.executor._instructions import ContainerPlan, ProcessPlan
 from headrace.executor._keeper import LOOK_SECONDS, keeper_of
+from headrace.executor._launch import Launch
 from headrace.executor._mounts import make_root
 from headrace.executor._output import output_pipe
-from headrace.executor._runtime import ContainerFailed, container_pid, run_argv, spawn
+from headrace.executor._runtime import ContainerFailed, await_end
 
-#: A runtime that takes longer is broken.
-_START_SECONDS = 60
 _KILL_SECONDS = 2.0
 
 
@@ -81,33 +77,27 @@ class ContainerEngine:
     need some.
     """
 
-    def __init__(self, plan: ContainerPlan, namespace: linux.NewUserNamespace | None) -> None:
+    def __init__(self, plan: ContainerPlan, namespace: linux.NewUserNamespace | None, launch: Launch) -> None:
         self._plan = plan
         self._namespace = namespace
+        self._launch = launch
         self._keeper = keeper_of(plan.cgroup, plan.own)
 
     def pipes(self) -> tuple[Pipe, Pipe]:
-        return output_pipe(), output_pipe()
+        return self._launch.stdout, self._launch.stderr
 
-    def start(self, stdout: int, stderr: int) -> Leader:
-        plan = self._plan
+    def start(self, stdout: int, stderr: int) -> Leader:  # noqa: ARG002 - the launch has them
         try:
-            make_root(plan.root, self._namespace)
+            make_root(self._plan.root, self._namespace)
         except OSError as exc:
             raise ContainerFailed(f"the root file system could not be put together: {exc}") from exc
         self._keeper.make()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        argv = run_argv(plan.runtime, plan.state, plan.bundle, plan.container, groups=plan.own is None)
-        pid = spawn(argv, stdout, stderr, theirs.fileno(), self._keeper.enter)
-        theirs.close()
-        if code := _wait_for(pid, _START_SECONDS):
-            raise ContainerFailed(_runtime_message(plan) or f"{plan.runtime.kind} ended with {code}")
-        init = container_pid(plan.bundle)
+        init = self._launch.run(Path(self._plan.config), self._keeper.enter)
         # A command may run for days: nothing stays beside it that was only needed to start it.
         if self._namespace:
             self._namespace.close()
         _reap(init)
-        leader = Leader(init, os.pidfd_open(init), ours.detach())
+        leader = Leader(init, os.pidfd_open(init), self._launch.control)
         self._keeper.begin(init)
         return leader
 
@@ -251,26 +241,3 @@ def _reap(keep: int) -> None:
         if info is None or info.si_pid == keep:
             return
         os.waitpid(info.si_pid, 0)
-
-
-def _wait_for(pid: int, seconds: float) -> int:
-    """The exit code of a child; it is killed when it takes too long."""
-    descriptor = os.pidfd_open(pid)
-    if not await_end(descriptor, seconds):
-        os.kill(pid, signal.SIGKILL)
-    os.close(descriptor)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def await_end(descriptor: int, seconds: float) -> bool:
-    """Wait for the end of a process by its descriptor; whether it came."""
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    return bool(poller.poll(seconds * 1000))
-
-
-def _runtime_message(plan: ContainerPlan) -> str:
-    with suppress(OSError, ValueError, KeyError):
-        lines = Path(plan.bundle, "runtime.log").read_text().splitlines()
-        return f"{plan.runtime.kind}: {json.loads(lines[-1])['msg']}"
-    return ""

@@ -21,6 +21,7 @@ from headrace.egress.ledger import read_ledger
 from headrace.errors import EngineLost, ExecutorUnavailable
 from headrace.executor._instructions import LEDGER, ask_to_kill
 from headrace.executor._namespace import Ground
+from headrace.executor._runtime import Runtime
 from headrace.model.sandbox import CommandResult, HostUse, KillReason
 
 _SOURCE = str(Path(headrace.__file__).parent.parent)
@@ -38,9 +39,12 @@ class Spawner:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, directory: Path) -> int | None:
-        """A descriptor of a new supervisor's process; None when it has ended already."""
-        return self.ask({"supervise": os.fsdecode(directory)})
+    def start(self, directory: Path, runtime: Runtime | None) -> int | None:
+        """
+        A descriptor of a new supervisor's process; None when it has ended already. `runtime` is that of its container, and
+        likely of the next one.
+        """
+        return self.ask({"supervise": os.fsdecode(directory), "runtime": runtime})
 
     def ask(self, request: Mapping[str, Any], *descriptors: int) -> int | None:
         """The descriptor that answers `request`. Raises ExecutorUnavailable."""

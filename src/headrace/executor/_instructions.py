@@ -33,12 +33,11 @@ _ROOM = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerPlan:
-    """A command in a container. `bundle/config.json` is ready."""
+    """A command in a container."""
 
     runtime: Runtime
-    container: str
-    state: str
-    bundle: str
+    #: Its configuration, as runtimes read it.
+    config: str
     cgroup: str
     root: RootPlan
     #: What the supervisor must see to, because the runtime has no right to; None when the runtime has.

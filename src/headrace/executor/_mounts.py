@@ -62,6 +62,11 @@ def network_at(stage: str) -> str:
     return f"{stage}/network"
 
 
+def launch_at(stage: str) -> Path:
+    """The directory of the runtime's start."""
+    return Path(stage, "launch")
+
+
 def private_mounts(ground: Ground) -> None:
     """Leave the mounts that others see. What is unmounted outside is still unmounted here."""
     if ground.given is None:
@@ -69,7 +74,7 @@ def private_mounts(ground: Ground) -> None:
     else:
         enter_own_namespace(ground.given)
     linux.mount("none", "/", "none", linux.MS_REC | linux.MS_SLAVE)
-    linux.mount("headrace", ground.stage, "tmpfs", _UNUSED, "mode=711,size=1m")
+    linux.mount("headrace", ground.stage, "tmpfs", _UNUSED, "mode=711,size=8m")
 
 
 def hide_mount(path: str) -> None:

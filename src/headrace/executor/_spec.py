@@ -4,6 +4,7 @@ value of a project becomes an option of the runtime.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import PurePosixPath
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._block_device import BlockDevice
+from headrace.executor._filter import compiled
 from headrace.executor._seccomp import profile
 from headrace.linux import IdRange
 from headrace.model.limits import MIB, Limits
@@ -53,6 +55,8 @@ class Place(NamedTuple):
     processes: int | None = None
     #: The disk whose traffic is limited, and bytes a second in each direction.
     disk: tuple[BlockDevice, int] | None = None
+    #: Whether its runtime takes a filter of system calls that is compiled already.
+    compiled: bool = False
 
 
 def environment(command: SandboxCommand, *, proxy: bool) -> dict[str, str]:
@@ -93,6 +97,7 @@ def mount_point(mount: SandboxMount) -> str:
 def container(command: SandboxCommand, place: Place) -> dict[str, object]:
     """The `config.json` of a container that runs `command`."""
     env = environment(command, proxy=place.network is not None)
+    pinned = place.cgroup is None and bool(place.processors)
     return {
         "ociVersion": "1.0.2",
         "hostname": HOSTNAME,
@@ -115,10 +120,11 @@ def container(command: SandboxCommand, place: Place) -> dict[str, object]:
             "gidMappings": _mappings(place.ids),
             "namespaces": _namespaces(place.network),
             **_groups(command.limits, place),
-            "seccomp": _profile(pinned=place.cgroup is None and bool(place.processors)),
+            "seccomp": _profile(pinned=pinned),
             "maskedPaths": list(MASKED),
             "readonlyPaths": list(READ_ONLY),
         },
+        **({"annotations": _annotations(pinned=pinned)} if place.compiled else {}),
     }
 
 
@@ -141,6 +147,14 @@ MOUNTS = {
 }
 
 _profile = cache(profile)
+
+
+@cache
+def _annotations(*, pinned: bool) -> dict[str, str]:
+    """The profile once more, as crun takes it compiled. A crun that doesn't know of this compiles the profile."""
+    program = compiled(_profile(pinned=pinned))
+    return {} if program is None else {"run.oci.seccomp_bpf_data": b64encode(program).decode()}
+
 
 MASKED = (
     "/proc/acpi",

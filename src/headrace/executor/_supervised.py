@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headrace.errors import EngineLost, ExecutorUnavailable
+from headrace.executor._cgroup import hasten_moves
 from headrace.executor._entry import Entry
 from headrace.executor._follow import Spawner, has_ended, has_started, read_result, supervisor, until_end
 from headrace.executor._instructions import Instructions, first_process, write_instructions
@@ -80,6 +81,7 @@ class SupervisedSandbox:
                         return lost
                 continue
             if descriptor is None:
+                asyncio.get_running_loop().run_in_executor(None, hasten_moves)
                 descriptor = await asyncio.to_thread(self._start, command, place, log)
             if descriptor is not None:
                 await until_end(descriptor)
@@ -91,8 +93,9 @@ class SupervisedSandbox:
             place.mkdir(exist_ok=True)
         except FileNotFoundError as exc:
             raise ExecutorUnavailable(f"the sandbox {self.spec.id} is closed") from exc
-        write_instructions(place, self._plan(command, place, log))
-        return self._spawner.start(place)
+        instructions = self._plan(command, place, log)
+        write_instructions(place, instructions)
+        return self._spawner.start(place, instructions.container.runtime if instructions.container else None)
 
     async def running(self) -> None:
         await asyncio.sleep(0)  # a task that was made for `run` a moment ago has not begun before

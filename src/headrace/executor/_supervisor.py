@@ -31,11 +31,12 @@ from headrace.executor._instructions import (
     write_aside,
     write_into_room,
 )
-from headrace.executor._mounts import hide_mount, network_at, private_mounts
+from headrace.executor._launch import Launch
+from headrace.executor._mounts import hide_mount, launch_at, network_at, private_mounts
 from headrace.executor._namespace import Ground
 from headrace.executor._output import CHUNK, LogFailed, Output
 from headrace.executor._proxy import make_network, start_proxy
-from headrace.executor._runtime import ContainerFailed, hidden_mount
+from headrace.executor._runtime import ContainerFailed, Runtime, hidden_mount
 from headrace.loglines import Stream
 
 #: After the end of everything, for bytes that are still in the pipes.
@@ -43,12 +44,29 @@ _DRAIN_SECONDS = 2.0
 
 
 class Prepared:
-    """What a container needs whatever it runs, made before it is known: it saves a third of a sandbox's start."""
+    """
+    What a container needs whatever it runs, made before it is known: it saves half of a sandbox's start. With the `runtime` that
+    is expected, that one is started too.
+    """
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, runtime: Runtime | None) -> None:
         private_mounts(ground)
+        as_root = ground.given is None
         #: For the mounts of the root. Only root may turn owners into others, and only root needs to.
-        self.namespace = linux.NewUserNamespace() if ground.given is None else None
+        self.namespace = linux.NewUserNamespace() if as_root else None
+        self._stage = ground.stage
+        # Whose limits the supervisor keeps starts it in groups that aren't there yet.
+        self._launch = self._new_launch(runtime) if runtime and as_root else None
+        if self._launch:
+            self._launch.hold()
+
+    def launch(self, runtime: Runtime, *, groups: bool) -> Launch:
+        return self._launch or self._new_launch(runtime, groups=groups)
+
+    def _new_launch(self, runtime: Runtime, *, groups: bool = True) -> Launch:
+        if hidden := hidden_mount(runtime):
+            hide_mount(hidden)
+        return Launch(runtime, launch_at(self._stage), groups=groups)
 
 
 def supervise(directory: Path, prepared: Prepared | OSError | None) -> None:
@@ -125,11 +143,10 @@ class _Supervisor:
             assert self._prepared.namespace  # noqa: S101 - only root has an engine
             return DaemonEngine(given, self._directory, self._prepared.namespace)
         assert given.container  # noqa: S101
-        if hidden := hidden_mount(given.container.runtime):
-            hide_mount(hidden)
         if given.egress:
             start_proxy(make_network(network_at(given.container.root.stage)), given)
-        return ContainerEngine(given.container, self._prepared.namespace)
+        launch = self._prepared.launch(given.container.runtime, groups=given.container.own is None)
+        return ContainerEngine(given.container, self._prepared.namespace, launch)
 
     def _start(self, engine: Engine) -> Leader:
         stdout, stderr = engine.pipes()

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from headrace.executor._engine import await_end
 from headrace.executor._mounts import root_at
 from headrace.executor._reach import Ended, first_process_of
+from headrace.executor._runtime import await_end
 from headrace.executor._spec import HOME
 from headrace.executor._watch import Watch
 
