@@ -24,6 +24,8 @@ from headrace.model.event import (
     EgressUnreachable,
     Event,
     Log,
+    SetupCompleted,
+    SetupStarted,
     StepCompleted,
     StepStarted,
 )
@@ -61,6 +63,8 @@ class BuildView:
         match event:
             case BuildQueued() | BuildWaiting() if event.message:
                 # Gone with the first step.
+                self._lines.append(as_text(event) or "")
+            case SetupStarted() | SetupCompleted():
                 self._lines.append(as_text(event) or "")
             case StepStarted():
                 self._started.setdefault(event.step, time.monotonic())

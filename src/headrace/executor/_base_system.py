@@ -6,7 +6,6 @@ such scripts would have done and builds need is done here.
 """
 
 import hashlib
-import logging
 import os
 import secrets
 import shutil
@@ -19,8 +18,6 @@ from pathlib import Path
 from headrace.disk import locked, remove_tree
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._spec import BUILD_USER, CA_BUNDLE, HOME, INIT
-
-_log = logging.getLogger(__name__)
 
 SUITE = "bookworm"
 PACKAGES = [
@@ -153,7 +150,6 @@ def provide_base_system(data_dir: Path, mirror: str) -> Path:
 
 
 def _make(root: Path, mirror: str) -> None:
-    _log.info("making the sandbox's base system, once: about 15 s and 180 MB")
     for left in root.parent.glob(f".{root.name}.making-*"):
         remove_tree(left)
     aside = root.with_name(f".{root.name}.making-{secrets.token_hex(4)}")

@@ -85,10 +85,10 @@ def hasten_moves() -> None:
     The first move of a process to another group waits for all processors, for ten milliseconds or more; one that comes a moment
     later does not. So this process moves to where it is, while that of a sandbox is still being started. Blocks.
     """
-    for group in own_groups():
-        with suppress(OSError):  # who may not has no part in it
+    with suppress(OSError):  # who may not has no part in it
+        for group in own_groups():
             Path(group.path, "cgroup.procs").write_text("0")
-        return
+            return
 
 
 class Delegated(NamedTuple):

@@ -50,7 +50,6 @@ class Proof:
                 return held
             with locked(self._lock) as mine:
                 if mine:
-                    _log.info("trying the sandbox's controls, once for this machine: some seconds")
                     return self._remember(await prove())
             await asyncio.sleep(0.1)
 

@@ -11,11 +11,26 @@ awaits `running`, and calls `write`, `socket`, `open_live` and `memory` until th
 """
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from headrace.model.sandbox import CommandResult, Finding, KillReason, SandboxCommand, SandboxFile, SandboxSpec
+from headrace.model.sandbox import (
+    CommandResult,
+    Finding,
+    KillReason,
+    SandboxCommand,
+    SandboxFile,
+    SandboxSpec,
+    SetupStep,
+)
+
+#: Hears what is done once for a machine, as it begins and ends.
+Tell = Callable[[SetupStep], None]
+
+
+def tell_nobody(_: SetupStep) -> None:
+    """For those who don't want to know."""
 
 
 class Sandbox(Protocol):
@@ -119,10 +134,11 @@ class Executor(Protocol):
         """What cache keys say of the system that commands run on: equal texts, equal programs. Known before it is made."""
         ...
 
-    async def prepare(self) -> None:
+    async def prepare(self, tell: Tell = tell_nobody) -> None:
         """
-        Make ready what every sandbox needs, so that the first `open` is as fast as the others: called when a build is likely
-        soon. Need not be called; may be called at any time, also twice. Raises ExecutorUnavailable.
+        Make ready what every sandbox needs, so that the first `open` is as fast as the others; `tell` hears what of it takes
+        seconds. Need not be called; may be called at any time, also twice: the second time it costs nothing. It may fetch
+        something. Raises ExecutorUnavailable.
         """
         ...
 

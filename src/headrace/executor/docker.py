@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from headrace.errors import ExecutorUnavailable, HeadraceError
-from headrace.executor._base_system import provide_base_system
 from headrace.executor._container_plan import Machine, read_machine
 from headrace.executor._daemon_api import DaemonApi, DaemonError
 from headrace.executor._daemon_found import daemon_findings, find_daemon, socket_of
@@ -33,10 +32,12 @@ from headrace.executor._proof import Proof, control_findings, refuse_weak
 from headrace.executor._prove import Held, Promise, mounted_python, prove
 from headrace.executor._runtime import Runtime
 from headrace.executor._sandbox_directory import SandboxDirectory, existing, free_ids, make_directory
+from headrace.executor._setup import Setup, base_system
 from headrace.executor._spec import HOSTNAME, TOOLS, environment
 from headrace.executor._supervised import SupervisedSandbox
+from headrace.executor.base import Tell, tell_nobody
 from headrace.model.limits import NetworkPhase
-from headrace.model.sandbox import Finding, SandboxCommand, SandboxMount, SandboxSpec
+from headrace.model.sandbox import Finding, SandboxCommand, SandboxMount, SandboxSpec, SetupWork
 from headrace.settings import Settings
 
 _VERSION = "{version}"
@@ -60,6 +61,7 @@ class DockerExecutor:
         self._images: dict[str, Image] = {}
         self._proven = proven
         self._preparing = asyncio.Lock()
+        self._setup = Setup()
 
     @property
     def base_system(self) -> str:
@@ -72,8 +74,11 @@ class DockerExecutor:
                 return f"image {name} {found}"
         return f"image {name} that is not here {secrets.token_hex(8)}"
 
-    async def prepare(self) -> None:
-        await asyncio.gather(self._found(), asyncio.to_thread(self._spawner.warm))
+    async def prepare(self, tell: Tell = tell_nobody) -> None:
+        with self._setup.told(tell):
+            daemon, _ = await asyncio.gather(self._found(), asyncio.to_thread(self._spawner.warm))
+            if _VERSION not in self._settings.docker_image:
+                await self._refuse_weak(daemon, await self._image(daemon, self._image_name(None)))
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         daemon = await self._found()
@@ -174,9 +179,7 @@ class DockerExecutor:
         python: tuple[str, ...] = (image.python,)
         mounts: tuple[SandboxMount, ...] = ()
         if not image.python:
-            settings = self._settings
-            base = await asyncio.to_thread(provide_base_system, settings.data_dir, settings.debian_mirror)
-            python, mounts = mounted_python(base)
+            python, mounts = mounted_python(await base_system(self._settings, self._setup))
         promise = Promise(
             hostname=HOSTNAME,
             mounts=MOUNTS,
@@ -186,7 +189,7 @@ class DockerExecutor:
             python=python,
             python_mounts=mounts,
         )
-        with TemporaryDirectory(prefix="headrace-proving-") as place:
+        with TemporaryDirectory(prefix="headrace-proving-") as place, self._setup.step(SetupWork.CONTROLS):
             return await prove(executor.open, promise, Path(place))
 
     def _directory(self, name: str) -> SandboxDirectory:

@@ -23,6 +23,7 @@ from headrace.executor._output import Output
 from headrace.executor._sandbox_directory import existing, sandbox_path
 from headrace.executor._writing import write_files
 from headrace.executor._written import take
+from headrace.executor.base import Tell, tell_nobody
 from headrace.model.sandbox import (
     WORKING_DIRECTORY,
     CommandResult,
@@ -33,6 +34,7 @@ from headrace.model.sandbox import (
     SandboxCommand,
     SandboxFile,
     SandboxSpec,
+    SetupStep,
 )
 from headrace.settings import Settings
 
@@ -79,6 +81,8 @@ class FakeExecutor:
         self.acts: dict[str, Act | Script] = dict(acts or {})
         #: Every command that was started, in order.
         self.started: list[SandboxCommand] = []
+        #: What is said to be done once, in order.
+        self.setup: list[SetupStep] = []
         self._root = settings.data_dir / "fakes"
 
     @property
@@ -86,8 +90,9 @@ class FakeExecutor:
         """Sandboxes that are open. Zero at the end of a test that cleans up."""
         return len(existing(self._root))
 
-    async def prepare(self) -> None:
-        """Nothing to prepare."""
+    async def prepare(self, tell: Tell = tell_nobody) -> None:
+        while self.setup:
+            tell(self.setup.pop(0))
 
     async def open(self, spec: SandboxSpec) -> "FakeSandbox":
         directory = sandbox_path(self._root, spec.id)

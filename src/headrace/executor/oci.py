@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from headrace.errors import ExecutorUnavailable, HeadraceError, NotFetched
-from headrace.executor._base_system import base_system_name, has_base_system, provide_base_system
+from headrace.executor._base_system import base_system_name, has_base_system
 from headrace.executor._cgroup import Delegated, take_delegated
 from headrace.executor._container_plan import Machine, SandboxPlace, container_instructions, read_machine
 from headrace.executor._entry import RootEntry, UserEntry
@@ -32,12 +32,14 @@ from headrace.executor._sandbox_directory import (
     free_ids,
     make_directory,
 )
+from headrace.executor._setup import Setup, base_system
 from headrace.executor._spec import HOSTNAME, MOUNTS, environment
 from headrace.executor._supervised import SupervisedSandbox
 from headrace.executor._ungrouped import Contained
+from headrace.executor.base import Tell, tell_nobody
 from headrace.model.limits import Limits, NetworkPhase
 from headrace.model.plan import StepId
-from headrace.model.sandbox import Finding, SandboxCommand, SandboxSpec
+from headrace.model.sandbox import Finding, SandboxCommand, SandboxSpec, SetupWork
 from headrace.settings import Settings
 
 #: The faster one first.
@@ -65,9 +67,11 @@ class OciExecutor:
         self._machine = machine
         self._unproven: Machine | None = None
         self._preparing = asyncio.Lock()
+        self._setup = Setup()
 
-    async def prepare(self) -> None:
-        await asyncio.gather(self.machine(), asyncio.to_thread(self._spawner.warm))
+    async def prepare(self, tell: Tell = tell_nobody) -> None:
+        with self._setup.told(tell):
+            await asyncio.gather(self.machine(), asyncio.to_thread(self._spawner.warm))
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:
         if spec.offline and self._machine is None and not has_base_system(self._settings.data_dir):
@@ -127,7 +131,7 @@ class OciExecutor:
             descriptors=machine.descriptors,
             io_bytes=self._settings.disk_io_bytes,
         )
-        with TemporaryDirectory(prefix="headrace-proving-") as place:
+        with TemporaryDirectory(prefix="headrace-proving-") as place, self._setup.step(SetupWork.CONTROLS):
             held = await prove(executor.open, promise, Path(place))
         return held if self.ground.given is None else as_weaker(held, weaker_controls(machine.delegated))
 
@@ -144,7 +148,7 @@ class OciExecutor:
         if self.ground.given is not None:
             found = _fit_for_users(found, self.ground.given)
             delegated = take_delegated()
-        base = await asyncio.to_thread(provide_base_system, self._settings.data_dir, self._settings.debian_mirror)
+        base = await base_system(self._settings, self._setup)
         machines = [read_machine(base, runtime, self._settings, self.ground, delegated) for runtime in found]
         return machines[0] if len(machines) == 1 else await self._first_that_works(machines)
 

@@ -20,6 +20,7 @@ from headrace.executor._origin import origin_of, soft_seconds
 from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
 from headrace.executor._supervised import SupervisedSandbox
 from headrace.executor._ungrouped import Marked
+from headrace.executor.base import Tell, tell_nobody
 from headrace.model.sandbox import WORKING_DIRECTORY, Finding, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
 
@@ -44,7 +45,7 @@ class ProcessExecutor:
         self._root = settings.data_dir / "processes"
         self._spawner = Spawner()
 
-    async def prepare(self) -> None:
+    async def prepare(self, tell: Tell = tell_nobody) -> None:  # noqa: ARG002 - nothing takes long
         await asyncio.to_thread(self._spawner.warm)
 
     async def open(self, spec: SandboxSpec) -> SupervisedSandbox:

@@ -14,6 +14,7 @@ from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus,
 from headrace.model.diagnostic import Diagnostic, Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import CacheKey, StepId
+from headrace.model.sandbox import SetupWork
 from headrace.model.trust import Trust
 from headrace.model.value import Value
 
@@ -70,6 +71,23 @@ class BuildStarted(_Event):
     #: Rises with each worker that takes the build. Writes with an older one are refused.
     fence: int
     executor: str
+
+
+class SetupStarted(_Event):
+    """Something is done once for this machine, before its first sandbox."""
+
+    type: Literal["build.setup.started"] = "build.setup.started"
+    work: SetupWork
+    message: str
+
+
+class SetupCompleted(_Event):
+    """It is done."""
+
+    type: Literal["build.setup.completed"] = "build.setup.completed"
+    work: SetupWork
+    message: str
+    seconds: float
 
 
 class StepStarted(_Event):
@@ -301,6 +319,8 @@ Event = Annotated[
     | BuildQueued
     | BuildWaiting
     | BuildStarted
+    | SetupStarted
+    | SetupCompleted
     | StepStarted
     | StepCompleted
     | SourceResolved

@@ -170,6 +170,21 @@ class CommandResult(Value):
     network: tuple[HostUse, ...] = ()
 
 
+class SetupWork(StrEnum):
+    """What an executor does once for a machine."""
+
+    BASE_SYSTEM = "base_system"
+    CONTROLS = "controls"
+
+
+class SetupStep(Value):
+    """Such a work begins, or, with `seconds`, is done."""
+
+    work: SetupWork
+    message: str
+    seconds: float | None = None
+
+
 class Finding(Value):
     """One line of `headrace doctor`."""
 

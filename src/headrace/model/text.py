@@ -29,6 +29,8 @@ from headrace.model.event import (
     Log,
     LogTruncated,
     PlanMade,
+    SetupCompleted,
+    SetupStarted,
     StepCompleted,
     StepStarted,
 )
@@ -98,6 +100,10 @@ def as_text(event: Event, *, colours: bool = False) -> str | None:
             # A stored line holds no newline. One that somebody made up would begin a line that looks like ours.
             line = event.line.replace("\n", " ")
             return f"│ {coloured(line) if colours else plain(line)}"
+        case SetupStarted():
+            return f"Once for this machine: {_inline(event.message)}"
+        case SetupCompleted():
+            return f"✓ {_inline(event.message)} ({seconds_text(event.seconds)})"
         case StepStarted():
             return BANNERS.get(event.step)
         case StepCompleted():

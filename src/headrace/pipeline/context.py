@@ -12,11 +12,11 @@ from headrace.errors import NotFetched, StepFailed
 from headrace.executor.base import Executor, Sandbox
 from headrace.model.build import Build, StepStatus
 from headrace.model.diagnostic import Failure, FailureReason
-from headrace.model.event import Event, StepCompleted, StepStarted
+from headrace.model.event import Event, SetupCompleted, SetupStarted, StepCompleted, StepStarted
 from headrace.model.job import Lease
 from headrace.model.plan import StepId
 from headrace.model.project import Project
-from headrace.model.sandbox import SandboxSpec
+from headrace.model.sandbox import SandboxSpec, SetupStep
 from headrace.pipeline.offline import missing
 from headrace.pipeline.services import Services
 
@@ -120,11 +120,17 @@ class Context:
         takes the build over follows them to their end.
         """
         await self._refuse_lost(spec.id)
+        if not spec.offline:  # it may fetch something
+            await self.executor.prepare(self._tell_of_setup)
         try:
             sandbox = self._open[spec.id] = await self.executor.open(spec)
         except NotFetched as exc:
             raise missing(self.at[0], exc.message) from exc
         return sandbox
+
+    def _tell_of_setup(self, step: SetupStep) -> None:
+        about = {"build_id": self.build.id, "work": step.work, "message": step.message}
+        self.record(SetupStarted(**about) if step.seconds is None else SetupCompleted(**about, seconds=step.seconds))
 
     async def _refuse_lost(self, sandbox: str) -> None:
         """

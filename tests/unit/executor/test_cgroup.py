@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from headrace.executor._cgroup import Cgroup, CgroupMount, GroupLimits
+from headrace.executor._cgroup import Cgroup, CgroupMount, GroupLimits, hasten_moves
 
 
 def tree(root: Path, name: str, controllers: str, **files: str) -> CgroupMount:
@@ -89,3 +89,9 @@ def test_version_1_tells_what_happened_in_a_group_below_there(tmp_path: Path) ->
     below.mkdir()
     (below / "memory.oom_control").write_text("oom_kill 1\n")
     assert group.out_of_memory()
+
+
+def test_a_process_that_hastens_moves_stays_in_its_groups() -> None:
+    before = Path("/proc/self/cgroup").read_text()
+    hasten_moves()
+    assert Path("/proc/self/cgroup").read_text() == before

@@ -84,7 +84,7 @@ def test_a_runtime_that_was_killed_while_it_waited_is_started_again(tmp_path: Pa
 def test_a_runtime_that_refuses_is_quoted(tmp_path: Path, launch: Launch, held: bool) -> None:
     if held:
         launch.hold()
-    with pytest.raises(ContainerFailed, match="^crun: that is bad$"):
+    with pytest.raises(ContainerFailed, match=r"^crun: that is bad$"):
         run(launch, config(tmp_path, "bad"))
 
 
