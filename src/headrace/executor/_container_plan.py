@@ -5,20 +5,21 @@ import os
 import resource
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from headrace.disk import remove_tree
 from headrace.errors import ExecutorUnavailable
 from headrace.executor import _spec
 from headrace.executor._block_device import BlockDevice, block_device_of
 from headrace.executor._cgroup import Delegated, cgroup_mounts
+from headrace.executor._every_command import instructions_of
 from headrace.executor._instructions import ContainerPlan, EgressPlan, Instructions
 from headrace.executor._keeper import GroupPart, OwnLimits
 from headrace.executor._mounts import RootPlan, network_at, root_at
 from headrace.executor._namespace import GivenIds, Ground
-from headrace.executor._origin import origin_of, soft_seconds
+from headrace.executor._overlay import make_anew
 from headrace.executor._runtime import Runtime
 from headrace.linux import IdRange
 from headrace.model.limits import Limits, NetworkPhase
@@ -112,19 +113,9 @@ def container_instructions(
     )
     (place / "config.json").write_text(json.dumps(config))
     disk = directory / "disk"
-    # Left by the overlay of an earlier command; `volatile` refuses a used one.
-    remove_tree(disk / "work")
-    (disk / "work").mkdir()
-    return Instructions(
-        origin=origin_of(spec, command),
-        log=str(log),
-        seconds=limits.seconds,
-        soft_seconds=soft_seconds(spec, command),
-        log_bytes=limits.log_bytes,
-        disk_bytes=limits.disk_bytes,
-        disk_files=limits.disk_files,
-        watched=[str(disk / "upper"), str(disk / "home")],
-        secrets=command.secret_values,
+    make_anew(disk / "work")
+    return replace(
+        instructions_of(spec, command, disk, log),
         container=ContainerPlan(
             runtime=machine.runtime,
             config=str(place / "config.json"),

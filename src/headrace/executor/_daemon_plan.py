@@ -8,16 +8,17 @@ keeps on its disk what it is told, and shows it to everybody who may ask it.
 import json
 import resource
 import shlex
-import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from headrace.executor import _spec
 from headrace.executor._container_plan import Machine, egress_of, processors_of, root_plan
 from headrace.executor._daemon_engine import IO
+from headrace.executor._every_command import instructions_of
 from headrace.executor._instructions import DaemonPlan, Instructions
-from headrace.executor._origin import origin_of, soft_seconds
+from headrace.executor._overlay import make_anew
 from headrace.executor._seccomp import profile
 from headrace.model.limits import Limits
 from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxSpec
@@ -79,18 +80,9 @@ def daemon_instructions(
     disk, user = directory / "disk", build_user(daemon, first_id)
     egress = egress_of(machine, command, place)
     labels = {OWNER_LABEL: owner, SANDBOX_LABEL: spec.id}
-    shutil.rmtree(disk / "work", ignore_errors=True)
-    (disk / "work").mkdir()
-    return Instructions(
-        origin=origin_of(spec, command),
-        log=str(log),
-        seconds=limits.seconds,
-        soft_seconds=soft_seconds(spec, command),
-        log_bytes=limits.log_bytes,
-        disk_bytes=limits.disk_bytes,
-        disk_files=limits.disk_files,
-        watched=[str(disk / "upper"), str(disk / "home")],
-        secrets=command.secret_values,
+    make_anew(disk / "work")
+    return replace(
+        instructions_of(spec, command, disk, log),
         daemon=DaemonPlan(
             socket=daemon.socket,
             api=daemon.api,

@@ -10,9 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from headrace.disk import remove_tree
 from headrace.executor._follow import Spawner
-from headrace.executor._overlay import Writable, merged_directory
+from headrace.executor._overlay import Writable, make_anew, merged_directory
 from headrace.executor._reach import Reach, Shared, Visited, Writer, first_process_of, open_container, user_of
 from headrace.executor._written import open_layers
 
@@ -135,9 +134,7 @@ def _lowest(upper: Path, below: Sequence[Path]) -> list[str]:
 
 
 def _writable(upper: Path, work: Path) -> Writable:
-    # Left by the overlay of an earlier command; what was `volatile` is refused.
-    remove_tree(work)
-    work.mkdir()
+    make_anew(work)
     return Writable(str(upper), str(work))
 
 

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 from headrace import linux
+from headrace.disk import remove_tree
 
 
 class Writable(NamedTuple):
@@ -13,6 +15,12 @@ class Writable(NamedTuple):
 
     upper: str
     work: str
+
+
+def make_anew(work: Path) -> None:
+    """The work directory of an overlay: one that was used before is refused, when that overlay was `volatile`."""
+    remove_tree(work)
+    work.mkdir()
 
 
 def merged_directory(lower: Sequence[str], writable: Writable | None = None, *, own_notes: bool = False) -> int:

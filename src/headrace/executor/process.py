@@ -8,15 +8,16 @@ import asyncio
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 import structlog
 
 from headrace.executor._entry import NoEntry
+from headrace.executor._every_command import instructions_of
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, ProcessPlan
-from headrace.executor._origin import origin_of, soft_seconds
 from headrace.executor._sandbox_directory import SandboxDirectory, cgroup_of, existing, make_directory
 from headrace.executor._supervised import SupervisedSandbox
 from headrace.executor._ungrouped import Marked
@@ -101,16 +102,8 @@ def _instructions(spec: SandboxSpec, command: SandboxCommand, directory: Path, l
     env = own | {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | command.env
     env[_MARK] = str(directory)
     env["PATH"] = ":".join(_inside(spec, directory, part) for part in env["PATH"].split(":"))
-    return Instructions(
-        origin=origin_of(spec, command),
-        log=str(log),
-        seconds=limits.seconds,
-        soft_seconds=soft_seconds(spec, command),
-        log_bytes=limits.log_bytes,
-        disk_bytes=limits.disk_bytes,
-        disk_files=limits.disk_files,
-        watched=[str(disk / "upper"), str(disk / "home")],
-        secrets=command.secret_values,
+    return replace(
+        instructions_of(spec, command, disk, log),
         process=ProcessPlan(
             argv=[_inside(spec, directory, command.argv[0]), *command.argv[1:]],
             env=env,

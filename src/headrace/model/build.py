@@ -9,6 +9,7 @@ from pydantic import Field
 from headrace.model.diagnostic import Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import StepId
+from headrace.model.sandbox import HostUse
 from headrace.model.trust import Trust
 from headrace.model.value import Value
 
@@ -72,19 +73,10 @@ class CommandState(Value):
     truncated_bytes: int = 0
 
 
-class NetworkUse(Value):
+class NetworkUse(HostUse):
     """What one step's connections to one host came to: see `egress.used`."""
 
     step: StepId
-    host: str
-    port: int
-    connections: int = 0
-    refused: int = 0
-    bytes_up: int = 0
-    bytes_down: int = 0
-    first_at: str
-    last_at: str
-    package: str | None = None
     new: bool = False
 
 

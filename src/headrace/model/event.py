@@ -14,7 +14,7 @@ from headrace.model.build import BuildOptions, BuildStatus, Receipt, StepStatus,
 from headrace.model.diagnostic import Diagnostic, Failure
 from headrace.model.digest import Digest
 from headrace.model.plan import CacheKey, StepId
-from headrace.model.sandbox import SetupWork
+from headrace.model.sandbox import HostUse, SetupWork
 from headrace.model.trust import Trust
 from headrace.model.value import Value
 
@@ -259,7 +259,7 @@ class EgressLimit(_Event):
     package: str | None = None
 
 
-class EgressUsed(_Event):
+class EgressUsed(HostUse, _Event):
     """
     What a command's connections to one host came to. `new`: the step did not reach it in the last build that succeeded.
 
@@ -268,15 +268,6 @@ class EgressUsed(_Event):
 
     type: Literal["egress.used"] = "egress.used"
     step: StepId
-    host: str
-    port: int
-    connections: int = 0
-    refused: int = 0
-    bytes_up: int = 0
-    bytes_down: int = 0
-    first_at: str
-    last_at: str
-    package: str | None = None
     new: bool = False
 
 

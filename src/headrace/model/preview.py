@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 
 from headrace.model.diagnostic import Diagnostic
 from headrace.model.event import Recorded
+from headrace.model.sandbox import HostUse
 from headrace.model.value import Value
 
 
@@ -163,19 +164,10 @@ class PreviewEgressLimit(PreviewFact):
     package: str | None = None
 
 
-class PreviewEgressUsed(PreviewFact):
+class PreviewEgressUsed(HostUse, PreviewFact):
     """What the builder's connections to one host came to in its life. The fields are those of a build's `egress.used`."""
 
     type: Literal["egress.used"] = "egress.used"
-    host: str
-    port: int
-    connections: int = 0
-    refused: int = 0
-    bytes_up: int = 0
-    bytes_down: int = 0
-    first_at: str
-    last_at: str
-    package: str | None = None
 
 
 class PagePosition(Value):
