@@ -9,6 +9,10 @@ Headrace makes the sandbox's directories, starts a supervisor, puts the root tog
 runtime and the container's first process, and then the command. Both ways are interleaved. The command says the time at which
 it runs, so the figures end at the same point. Needs root.
 
+The bare runtime gets the very same configuration, also what Headrace has worked out for it beforehand: the compiled filter of
+system calls. What Headrace does beforehand by itself, such as starting the next runtime, is not measured here; it happens between
+two rounds.
+
 `--keep` keeps the base system for the next run.
 
 For the executor `docker` the limit is what the engine does by itself for `run --network none --rm`, without a command line.
@@ -65,7 +69,7 @@ def serve_bare(machine: Machine, root: Path, layer: Path, requests: Connection) 
     if hidden := hidden_mount(machine.runtime):
         hide_mount(hidden)
     make_root(given.root)
-    argv = [machine.runtime.path, "--root", str(directory.path / "state"), "run", "--bundle", str(place)]
+    argv = [machine.runtime.path, "--root", f"{place}/state", "run", "--bundle", str(place)]
     number = 0
     while requests.recv():
         number += 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from headrace.executor._instructions import first_process
 from headrace.executor._mounts import STAGE
 from headrace.executor._namespace import given_ids
 from headrace.model.sandbox import KillReason
@@ -123,8 +124,10 @@ async def test_a_first_process_that_is_killed_from_outside_is_no_success(lab: "L
     sandbox = await lab.open()
     running = asyncio.create_task(sandbox.run(lab.shell("echo begun; sleep 1000"), lab.log))
     await lab.until_printed("begun")
-    (init,) = lab.settings.data_dir.glob("sandboxes/sbx_1/commands/0/pid")
-    os.kill(int(init.read_text()), signal.SIGKILL)
+    await sandbox.running()
+    init = first_process(lab.sandboxes / "sbx_1/commands/0")
+    assert init is not None
+    os.kill(init, signal.SIGKILL)
     result = await running
     assert (result.exit_code, result.killed_by, result.output.lines) == (None, KillReason.LOST, 1)
 

@@ -5,7 +5,6 @@ A sandbox on the disk. Everything about it is below its directory, so that any p
     disk/upper, home     what commands write; owned by the service on the disk
     disk/work, empty     for the overlay
     commands/<index>/    see `_instructions`
-    state/               of the runtime
     readers              locked by those who read the sandbox's tree
 """
 
@@ -37,7 +36,7 @@ from headrace.model.sandbox import CommandResult, KillReason
 #: A supervisor ends a command within 2 s of the wish; after this time it is ended itself.
 _KILL_SECONDS = 2.0
 
-_PARTS = ("disk/upper", "disk/home", "disk/work", "disk/empty", "commands", "state")
+_PARTS = ("disk/upper", "disk/home", "disk/work", "disk/empty", "commands")
 
 
 _BOOT = "boot"
