@@ -7,7 +7,7 @@ What lies on disk for a layer, below `<root>/<64 hexadecimal digits>/`:
     synced       there once all of it is known to be on disk; the digest of what `tree` held then
 """
 
-import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from headrace.model.digest import Digest, digest_of
 from headrace.model.plan import CacheKey
 from headrace.model.value import Value
 from headrace.tree import canonical
+
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 
 TREE, RECORD, LOCK, SYNCED = "tree", "layer.json", "lock", "synced"
 
@@ -78,7 +80,7 @@ def read_record(entry: str, boot: str) -> Record | None:
     record = stored.layer
     if digest_of(canonical(record)) != stored.digest:
         return None
-    if record.boot != boot and not os.path.exists(f"{entry}/{SYNCED}"):  # noqa: PTH110
+    if record.boot != boot and synced_content(Path(entry)) is None:
         return None
     return record
 
@@ -88,11 +90,12 @@ def mark_synced(entry: Path, content: Digest) -> None:
 
 
 def synced_content(entry: Path) -> Digest | None:
-    """What `tree` held when it was known to be on disk; None when that is not known."""
+    """What `tree` held when it was known to be on disk; None when that is not known, as with a mark that is not whole itself."""
     try:
-        return (entry / SYNCED).read_text() or None
+        said = (entry / SYNCED).read_bytes()
     except OSError:
         return None
+    return said.decode() if _DIGEST.fullmatch(said) else None
 
 
 def layer_of(record: Record, tree: Path, used_at: str) -> Layer:

@@ -22,7 +22,6 @@ from headrace.layers._content import content_digest
 from headrace.layers._entry import (
     LOCK,
     RECORD,
-    SYNCED,
     TREE,
     Layer,
     Record,
@@ -185,7 +184,7 @@ class Layers:
         Flush layers that are not known to be on disk, so that they outlive a power cut; how many. Commits don't wait for the
         disk: without this a layer is lost, never damaged, when the machine goes down.
         """
-        waiting = [layer.path.parent for layer in self.all() if not (layer.path.parent / SYNCED).exists()]
+        waiting = [layer.path.parent for layer in self.all() if synced_content(layer.path.parent) is None]
         if waiting:
             sync_file_system(self._root)
         for entry in waiting:

@@ -222,6 +222,17 @@ def test_a_layer_survives_the_next_start_of_the_machine_only_if_it_was_flushed(t
     assert not (tmp_path / "layers" / hex_of(key_of("lost").digest)).exists()
 
 
+@pytest.mark.parametrize("mark", [b"", b"\0" * 71, b"sha256:12"])
+def test_a_mark_that_the_power_cut_off_is_none(tmp_path: Path, mark: bytes) -> None:
+    before = Layers(tmp_path / "layers", boot="monday")
+    (tmp_path / "made").mkdir()
+    made = before.commit(key_of("a"), tmp_path / "made", made_by="", seconds=0, scope="")
+    before.settle()
+    (made.path.parent / "synced").write_bytes(mark)
+    assert Layers(tmp_path / "layers", boot="tuesday").find(key_of("a").digest) is None
+    assert before.settle() == 1
+
+
 def test_a_process_killed_while_it_saves_leaves_nothing_that_is_visible(tmp_path: Path) -> None:
     program = """
 import itertools, os, pathlib, sys
