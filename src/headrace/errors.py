@@ -5,10 +5,14 @@ A user's build that fails is a result (`headrace.model.diagnostic.Failure`), not
 `StepFailed` carries one through the pipeline and never leaves it.
 """
 
+import errno
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:  # keeps this module light: the CLI imports it before anything else
     from headrace.model.diagnostic import Failure
+
+
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
 
 
 class HeadraceError(Exception):
@@ -241,6 +245,14 @@ class LeaseLost(HeadraceError):
 
     code = "lease.lost"
     http_status = 409
+
+
+def is_short(exc: BaseException | None) -> bool:
+    """Whether this machine lacks something that others will give back: descriptors, memory, processes, threads."""
+    if isinstance(exc, OSError):
+        return exc.errno in _SHORT
+    # Python has no class for it.
+    return isinstance(exc, RuntimeError) and "can't start new thread" in str(exc)
 
 
 class StepFailed(Exception):

@@ -23,7 +23,7 @@ def test_each_injection_follows_from_its_seed_and_number_alone() -> None:
 def test_after_random_faults_nothing_is_stuck_lost_or_left_behind() -> None:
     # A process of its own: disks are mounted that no sandbox of another test may have a copy of.
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.soak.faults", "--seed", "ci373", "--count", "8"],
+        [sys.executable, "-m", "tests.soak.faults", "--seed", "ci4158", "--count", "8"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "faults")},
         capture_output=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from endurance.endings import cancel_times, races
+from endurance.followers import follow
 from endurance.lines import Judge, count_lines
 from endurance.rig import new_rig
 from endurance.writers import race
@@ -43,6 +44,13 @@ def test_a_cancelled_build_leaves_no_process() -> None:
 def test_a_build_that_is_cancelled_in_the_moment_of_its_end_has_one_end() -> None:
     with new_rig(random.Random(1), "process") as rig:
         assert len(list(races(rig, 12))) == 12
+
+
+def test_followers_that_are_cut_off_all_at_once_come_back_and_miss_nothing() -> None:
+    with new_rig(random.Random(1), "process") as rig:
+        followed = follow(rig, count=100, seconds=2)
+    assert followed.wrong == ()
+    assert followed.rss_most < 300
 
 
 def test_of_many_writers_of_a_layer_nobody_gets_half_of_one(tmp_path: Path) -> None:

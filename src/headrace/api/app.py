@@ -93,7 +93,8 @@ def openapi_document() -> dict[str, Any]:
 
 def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(HeadraceError, problems.on_headrace_error)
-    app.add_exception_handler(OSError, problems.on_os_error)
+    for kind in (OSError, RuntimeError):
+        app.add_exception_handler(kind, problems.on_machine_error)
     app.add_exception_handler(StepFailed, problems.on_step_failed)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid_request)

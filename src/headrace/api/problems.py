@@ -1,6 +1,5 @@
 """Errors as RFC 9457 problems: every answer that is not a success has this one shape, and a code that never changes."""
 
-import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -22,13 +21,12 @@ from headrace.errors import (
     StepFailed,
     TooManyRequests,
     Unavailable,
+    is_short,
 )
 from headrace.model.change import FileConflict
 from headrace.model.digest import Digest
 
 MEDIA_TYPE = "application/problem+json"
-
-_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 #: Codes of parameters that a page or a stream is asked for with.
 _PAGE_PARAMETERS = {"limit", "cursor", "after", "after_id"}
@@ -117,10 +115,13 @@ async def on_headrace_error(request: Request, exc: Exception) -> Response:
     return problem(request.scope, exc)
 
 
-async def on_os_error(request: Request, exc: Exception) -> Response:
-    """A disk that is full or broken, a machine that is short of descriptors: not the client's fault, and it may pass."""
-    if isinstance(exc, OSError) and exc.errno in _SHORT:
-        error = Unavailable(f"the server is short of something: {exc.strerror}", code="server.short", hint="try again")
+async def on_machine_error(request: Request, exc: Exception) -> Response:
+    """
+    A disk that is full or broken, a machine that is short of descriptors or threads: not the client's fault, and it may pass.
+    """
+    if is_short(exc):
+        said = getattr(exc, "strerror", None) or str(exc)
+        error = Unavailable(f"the server is short of something: {said}", code="server.short", hint="try again")
         return problem(request.scope, error)
     try:
         with storage_errors():

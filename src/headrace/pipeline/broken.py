@@ -1,7 +1,5 @@
 """What ends an attempt at a build without being the build's fault: whether it passes, and what is said when it does not."""
 
-import errno
-
 from headrace.errors import (
     DatabaseUnusable,
     EngineLost,
@@ -9,21 +7,21 @@ from headrace.errors import (
     HeadraceError,
     StoreFull,
     ToolUnavailable,
+    is_short,
 )
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.plan import StepId
 
 #: Codes of what may be over in a moment.
 _PASSING = {"db.busy", "storage.busy", "storage.error", "engine.lost"}
-#: This machine is short of something that others will give back.
-_SHORT = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
 
 
 def may_pass(exc: Exception) -> bool:
     """Whether another attempt may go well: nothing that can be said now would be about the project."""
     if isinstance(exc, HeadraceError):
-        return isinstance(exc, StoreFull | DatabaseUnusable) or exc.exact_code in _PASSING
-    return isinstance(exc, OSError) and exc.errno in _SHORT
+        passes = isinstance(exc, StoreFull | DatabaseUnusable) or exc.exact_code in _PASSING
+        return passes or is_short(exc.__cause__)
+    return is_short(exc)
 
 
 def our_fault(step: StepId, exc: Exception) -> Failure:
