@@ -55,10 +55,12 @@ class Follower:
     rig: Rig
     build: Promised
     chance: random.Random
-    #: How often it leaves of its own accord.
+    #: How often it leaves of its own accord, at moments that are spread over so many lines.
     leaves: int
+    lines: int
     judge: Judge = field(default_factory=Judge)
     connections: int = 0
+    _left: int = 0
     thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,15 +79,17 @@ class Follower:
         token = (server.data_dir / "token").read_text()
         headers = {"Authorization": f"Bearer {token}", "Last-Event-ID": str(self.judge.last)}
         url = f"{server.url}/api/v1/builds/{self.build.id}/events?follow=true"
-        stay = self.chance.expovariate(1 / 0.3) if self.connections < self.leaves else float("inf")
-        until = time.monotonic() + stay
+        last = (
+            self.lines * (self._left + self.chance.random()) / self.leaves if self._left < self.leaves else float("inf")
+        )
         with httpx2.Client(timeout=30) as http, http.stream("GET", url, headers=headers) as answer:
             if answer.status_code != 200:
                 raise httpx2.ReadError(f"status {answer.status_code}")
             self.connections += 1
             for record in _records(answer):
                 self.judge.take(record)
-                if time.monotonic() > until:
+                if self.judge.lines > last:
+                    self._left += 1
                     return
 
 
@@ -120,7 +124,7 @@ def count_lines(
     build = rig.counting(lines=lines, each=200, pause=0)
     rig.server.until_logged(build.id, '"build.log"')
     readers = [
-        Follower(rig, build, random.Random(f"{rig.random.random()}"), -(-reconnects // followers))
+        Follower(rig, build, random.Random(f"{rig.random.random()}"), -(-reconnects // followers), lines)
         for _ in range(followers)
     ]
     killed = 0
