@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from headrace.checks.base import Check, Output, OutputReader
 from headrace.checks.entry_page import EntryPage
+from headrace.checks.image_server import ImageServer
 from headrace.checks.leaked_secret import LeakedSecret
 from headrace.checks.output_not_empty import OutputNotEmpty
 from headrace.checks.regular_files import RegularFiles
@@ -20,7 +21,13 @@ def verify(
 
     `secrets` are the values, by their variables' names, that must not be published.
     """
-    checks: tuple[Check, ...] = (OutputNotEmpty(), RegularFiles(), EntryPage(), LeakedSecret(secrets or {}))
+    checks: tuple[Check, ...] = (
+        OutputNotEmpty(),
+        RegularFiles(),
+        EntryPage(),
+        ImageServer(),
+        LeakedSecret(secrets or {}),
+    )
     warnings: list[str] = []
     for check in checks:
         said = check.run(plan, output, reader)

@@ -23,7 +23,9 @@ _COMPARED = 50
 
 async def save(c: AsyncConnection, build: Build) -> None:
     """Insert or replace. `active`, the lease and the cancel flag of a row that exists stay as they are."""
-    row = to_row(builds, build) | {"peak_bytes": build.peak_memory_bytes}
+    # What only installs says nothing about what a whole build needs.
+    peak = None if build.options.dependencies_only else build.peak_memory_bytes
+    row = to_row(builds, build) | {"peak_bytes": peak}
     kept = {name: value for name, value in row.items() if name not in ("id", "active")}
     done = await c.execute(update(builds).where(builds.c.id == build.id).values(kept))
     if done.rowcount == 0:

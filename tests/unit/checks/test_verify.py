@@ -121,3 +121,12 @@ def test_assets_of_a_page(page: str, expected: list[str]) -> None:
 @pytest.mark.timeout(20)
 def test_a_page_made_to_be_slow_to_read_is_not(piece: str) -> None:
     assert assets(piece * (1_000_000 // len(piece))) == []
+
+
+def test_images_that_only_a_server_answers_are_pointed_out() -> None:
+    page = '<img srcSet="/_next/image?url=%2Fdot.png&amp;w=32&amp;q=75 1x" src="/_next/image?url=%2Fdot.png&amp;w=32">'
+    (said,) = check({"index.html": page, "about.html": "<img src=/dot.png>"}, PLAN.but(framework="next"))
+    assert "index.html" in said
+    assert "about.html" not in said
+    assert "unoptimized: true" in said
+    assert check({"index.html": page}) == []

@@ -4,6 +4,9 @@ import json
 
 from tests.unit.pipeline.conftest import Shop
 
+from headrace.executor.fake import Act
+from headrace.records import line
+
 SERVER = {"scripts": {"dev": "next dev", "build": "next build"}, "dependencies": {"x": "1.0.0", "next": "16.0.0"}}
 
 
@@ -32,3 +35,11 @@ async def test_a_project_that_needs_a_server_gets_its_dependencies(shop: Shop) -
     build = await shop.build(dependencies_only=True)
     assert (build.status, build.framework) == ("succeeded", "next")
     assert [command.step for command in build.commands] == ["dependencies"]
+
+
+async def test_the_memory_that_it_used_is_none_that_a_whole_build_needs(shop: Shop) -> None:
+    shop.executor.acts["npm"] = Act(writes={"node_modules/x/index.js": b"good"}, memory_bytes=70_000_000)
+    build = await shop.build(dependencies_only=True)
+    assert build.peak_memory_bytes == 70_000_000
+    async with shop.services.db.read() as c:
+        assert (await line.peaks(c, build.id)).project is None
