@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from headrace.cli.output import answer, data
+from headrace.cli.output import answer, data, note
 from headrace.model.limits import GIB
-from headrace.model.sandbox import Finding
+from headrace.model.sandbox import Finding, SetupStep
 from headrace.settings import Settings
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "missing": ("✗", "red")}
@@ -24,9 +24,11 @@ def command(executor: str | None, everything: bool, as_json: bool) -> int:
 
     Exits 1 when something is missing. The controls are those of docs/security.md.
     """
+    from headrace.logs import configure_logs
     from headrace.settings import read_settings
 
     settings = read_settings()
+    configure_logs("warning")  # what it does is shown, and stdout is for the findings
     findings = [*machine(settings), *asyncio.run(_examine(settings, executor or settings.executor))]
     if as_json:
         data([finding.model_dump(mode="json") for finding in findings])
@@ -72,8 +74,19 @@ def machine(settings: Settings) -> Sequence[Finding]:
 async def _examine(settings: Settings, name: str) -> Sequence[Finding]:
     from headrace.registry import find
 
-    found: Sequence[Finding] = await find("executor", name)(settings).examine()
+    found: Sequence[Finding] = await find("executor", name)(settings).examine(_show)
     return found
+
+
+def _show(step: SetupStep) -> None:
+    """On stderr: it takes half a minute on a fresh machine. Controls are tried each time here, so nothing is said of once."""
+    from headrace.model.text import setup_text
+
+    note(
+        f"{step.message[0].upper()}{step.message[1:]}"
+        if step.seconds is None
+        else setup_text(step.message, step.seconds)
+    )
 
 
 def _python() -> Finding:

@@ -163,6 +163,9 @@ class Executor(Protocol):
         """`close` the sandbox with this id, whichever process opened it. Nothing happens when there is none."""
         ...
 
-    async def examine(self) -> Sequence[Finding]:
-        """What this machine has and lacks for this executor. Opens a real sandbox to find out."""
+    async def examine(self, tell: Tell = tell_nobody) -> Sequence[Finding]:
+        """
+        What this machine has and lacks for this executor. Opens a real sandbox to find out; `tell` hears what of it takes
+        seconds.
+        """
         ...

@@ -108,7 +108,7 @@ class DockerExecutor:
     async def discard(self, sandbox_id: str) -> None:
         await asyncio.to_thread(self._directory(sandbox_id).remove)
 
-    async def examine(self) -> Sequence[Finding]:
+    async def examine(self, tell: Tell = tell_nobody) -> Sequence[Finding]:
         from headrace.executor._examine import real_sandbox  # noqa: PLC0415 - only `headrace doctor` needs it
 
         findings: list[Finding] = []
@@ -117,7 +117,8 @@ class DockerExecutor:
             findings += daemon_findings(daemon)
             image = await self._image(daemon, self._image_name(None))
             findings.append(Finding(subject="image", status="ok", detail=f"{image.name}, {image.digest[:19]}"))
-            held = await self.prove()
+            with self._setup.told(tell):
+                held = await self.prove()
             return [*findings, await real_sandbox(self._beside(image)), *control_findings(held, self._settings)]
         except HeadraceError as exc:
             fix = exc.hint or "see the message"

@@ -87,10 +87,11 @@ class OciExecutor:
     async def discard(self, sandbox_id: str) -> None:
         await asyncio.to_thread(self._directory(sandbox_id).remove)
 
-    async def examine(self) -> Sequence[Finding]:
+    async def examine(self, tell: Tell = tell_nobody) -> Sequence[Finding]:
         from headrace.executor._examine import examine  # noqa: PLC0415 - only `headrace doctor` needs it
 
-        return await examine(self, self._settings)
+        with self._setup.told(tell):
+            return await examine(self, self._settings)
 
     async def machine(self) -> Machine:
         """

@@ -101,9 +101,9 @@ def as_text(event: Event, *, colours: bool = False) -> str | None:
             line = event.line.replace("\n", " ")
             return f"│ {coloured(line) if colours else plain(line)}"
         case SetupStarted():
-            return f"Once for this machine: {_inline(event.message)}"
+            return setup_text(event.message)
         case SetupCompleted():
-            return f"✓ {_inline(event.message)} ({seconds_text(event.seconds)})"
+            return setup_text(event.message, event.seconds)
         case StepStarted():
             return BANNERS.get(event.step)
         case StepCompleted():
@@ -132,6 +132,13 @@ def diagnostic_text(found: Diagnostic) -> str:
     if found.hint:
         lines.append(f"  → {_inline(found.hint)}")
     return "\n".join(lines)
+
+
+def setup_text(message: str, seconds: float | None = None) -> str:
+    """What is done once for a machine; `seconds` when it is done."""
+    if seconds is None:
+        return f"Once for this machine: {_inline(message)}"
+    return f"✓ {_inline(message)} ({seconds_text(seconds)})"
 
 
 def seconds_text(seconds: float) -> str:
