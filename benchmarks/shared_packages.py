@@ -1,43 +1,35 @@
 """
 A cold install whose packages another project has fetched, against one that fetches them.
 
-    python benchmarks/shared_packages.py [--rounds 5]
+    python benchmarks/shared_packages.py [--rounds 5] [--manager npm]
 
 The limit is the same install with an empty store of packages, interleaved. What is compared is the install command's own time in its
 sandbox, and how many connections it made. Layers are removed before each install, so that none is begun with another.
 """
 
 import argparse
-import json
+import shutil
 import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx2
-from _server import EXAMPLES, new_project, server
+from _server import new_project, server
 
 from headrace.source.archive import pack_directory
 
-REGISTRY = "https://registry.npmjs.org"
+LOCKS = Path(__file__).parent / "locks"
+MANAGERS = sorted(place.name for place in LOCKS.iterdir() if place.is_dir())
 
 
-def project_in(directory: Path) -> None:
-    """The manifest and lock file of the React template, with the addresses that npm writes into lock files by default."""
-    example = EXAMPLES / "react-vite"
-    lock = json.loads((example / "package-lock.json").read_text())
-    for place, entry in lock["packages"].items():
-        if place and not entry.get("link"):
-            name = entry.get("name") or place.rpartition("node_modules/")[2]
-            last = name.rpartition("/")[2]
-            entry["resolved"] = f"{REGISTRY}/{name}/-/{last}-{entry['version']}.tgz"
-    manifest = json.loads((example / "package.json").read_text())
-    manifest["scripts"] = {"build": "mkdir dist && echo done > dist/index.html"}
+def project_in(directory: Path, manager: str) -> None:
+    """A project of 134 packages with this manager's lock file, which holds the addresses that the manager writes by default."""
     toml = '[build]\ncommand = "mkdir dist && echo done > dist/index.html"\noutput = "dist"\n'
-    texts = {"package.json": json.dumps(manifest), "package-lock.json": json.dumps(lock), "headrace.toml": toml}
     directory.mkdir()
-    for path, text in texts.items():
-        (directory / path).write_text(text)
+    (directory / "headrace.toml").write_text(toml)
+    for file in (LOCKS / "package.json", *(LOCKS / manager).iterdir()):
+        shutil.copy(file, directory)
 
 
 def install(client: httpx2.Client, project: str, *, empty: bool) -> tuple[float, int]:
@@ -56,10 +48,12 @@ def install(client: httpx2.Client, project: str, *, empty: bool) -> tuple[float,
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=5)
-    rounds = arguments.parse_args().rounds
+    arguments.add_argument("--manager", choices=MANAGERS, default="npm")
+    asked = arguments.parse_args()
+    rounds = asked.rounds
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as place, server(Path(place) / "data") as client:
-        project = new_project(client, "react-vite")
-        project_in(Path(place) / "project")
+        project = new_project(client, "packages")
+        project_in(Path(place) / "project", asked.manager)
         packed = b"".join(pack_directory(Path(place) / "project"))
         client.post(
             f"/projects/{project}/versions", content=packed, headers={"Content-Type": "application/x-tar"}
@@ -67,7 +61,7 @@ def main() -> None:
         pairs = [(install(client, project, empty=True), install(client, project, empty=False)) for _ in range(rounds)]
     cold, warm = ([pair[which] for pair in pairs] for which in (0, 1))
     before, after = (statistics.median(seconds for seconds, _ in runs) for runs in (cold, warm))
-    print(f"npm ci, {rounds} rounds, medians")
+    print(f"{asked.manager}, {rounds} rounds, medians")
     print(f"  nothing fetched before: {before:.2f} s, {statistics.median(n for _, n in cold):.0f} connections")
     print(f"  all fetched by another: {after:.2f} s, {statistics.median(n for _, n in warm):.0f} connections")
     print(f"  {after / before:.2f} of the time")

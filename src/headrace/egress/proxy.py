@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from headrace.egress.client_hello import MOST_BYTES, Incomplete, looks_like_tls, server_name
+from headrace.egress.front import Asked, RegistryFront, asked_of
 from headrace.egress.ledger import Ledger
 from headrace.egress.lookup import Resolve, look_up, resolve
 from headrace.egress.policy import Denied, Destination, Policy, is_address, parse_authority
@@ -70,6 +71,7 @@ class Proxy:
         tell: Tell,
         who: Who,
         *,
+        front: RegistryFront | None = None,
         resolve: Resolve = resolve,
         idle_seconds: float = _IDLE_SECONDS,
     ) -> None:
@@ -78,6 +80,7 @@ class Proxy:
         self._ledger = ledger
         self._tell = tell
         self._who = who
+        self._front = front
         self._resolve = resolve
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()
@@ -112,15 +115,16 @@ class Proxy:
     def _exchange(self, client: socket.socket, port: int) -> None:
         client.settimeout(_CONNECT_SECONDS)
         try:
-            where, method, onward = _parse_request(_read_head(client))
+            request = _read_head(client)
+            if self._front is not None and (asked := asked_of(request)) is not None:
+                self._ask_front(self._front, client, asked, port)
+                return
+            where, method, onward = _parse_request(request)
         except ValueError:
             _answer(client, "400 Bad Request", "this proxy takes CONNECT host:port and http:// addresses")
             return
-        with self._lock:
-            self._connections += 1
-        self._check_cap("connections", self._connections, self._caps.connections, where, port)
         try:
-            server = self._connect(where, method)
+            server = self._counted(where, method, port)
         except Denied as exc:
             self._deny(where, port, str(exc))
             self._refuse(client, where, "403 Forbidden", f"egress.denied: {where.host}:{where.port}: {exc}")
@@ -142,6 +146,26 @@ class Proxy:
             relay.count(up=len(onward))
             server.sendall(onward)
             relay.both_ways(client, server, self._idle_seconds)
+
+    def _ask_front(self, front: RegistryFront, client: socket.socket, asked: Asked, port: int) -> None:
+        where = Destination(front.registry, 443)
+
+        def connect() -> tuple[socket.socket, _Relay]:
+            server = self._counted(where, "GET", port)
+            return server, _Relay(self, where, port, self._ledger.connected(*where, ""))
+
+        try:
+            front.answer(client, asked, connect)
+        except Denied as exc:
+            self._deny(where, port, str(exc))
+            self._refuse(client, where, "403 Forbidden", f"egress.denied: {where.host}:{where.port}: {exc}")
+
+    def _counted(self, where: Destination, method: str, port: int) -> socket.socket:
+        """A new connection. Raises Denied, OSError, or _Over."""
+        with self._lock:
+            self._connections += 1
+        self._check_cap("connections", self._connections, self._caps.connections, where, port)
+        return self._connect(where, method)
 
     def _first_words(self, client: socket.socket, where: Destination) -> bytes:
         """What the client says first in a tunnel. Raises Denied when it asks for another host than the tunnel was let through for."""

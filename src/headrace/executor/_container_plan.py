@@ -23,7 +23,7 @@ from headrace.executor._overlay import make_anew
 from headrace.executor._runtime import Runtime
 from headrace.linux import IdRange
 from headrace.model.limits import Limits, NetworkPhase
-from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxSpec
+from headrace.model.sandbox import WORKING_DIRECTORY, OwnRegistry, SandboxCommand, SandboxSpec
 from headrace.settings import Settings
 
 _CA_BUNDLES = (_spec.CA_BUNDLE, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
@@ -195,7 +195,13 @@ def egress_of(machine: Machine, command: SandboxCommand, place: Path) -> EgressP
         upload_bytes=egress.upload_bytes,
         connections=egress.connections,
         directory=str(place),
+        front=_front(egress.registry, machine.ca_bundle) if egress.registry else None,
     )
+
+
+def _front(own: OwnRegistry, bundle: str | None) -> list[str]:
+    plan = [own.registry, str(own.given.resolve()), str(own.aside.resolve())]
+    return [*plan, bundle] if bundle else plan
 
 
 def processors_of(machine: Machine, cpus: float, first_id: int) -> tuple[int, ...]:

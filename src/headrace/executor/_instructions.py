@@ -93,6 +93,8 @@ class EgressPlan:
     connections: int
     #: The command's directory.
     directory: str
+    #: A registry of its own, with the fields of `FrontPlan`.
+    front: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

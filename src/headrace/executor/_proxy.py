@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headrace import linux
+from headrace.egress.front import FrontPlan, RegistryFront
 from headrace.egress.ledger import Ledger
 from headrace.egress.package_behind import package_behind
 from headrace.egress.policy import Policy
@@ -106,4 +107,5 @@ def _proxy(instructions: Instructions) -> Proxy:
 
     caps = Caps(bytes=egress.bytes, upload_bytes=egress.upload_bytes, connections=egress.connections)
     ledger = Ledger(directory / LEDGER if directory else None, masker.text)
-    return Proxy(Policy(egress.phase, egress.hosts), caps, ledger, tell, who)
+    front = RegistryFront(FrontPlan(*egress.front)) if egress.front else None
+    return Proxy(Policy(egress.phase, egress.hosts), caps, ledger, tell, who, front=front)

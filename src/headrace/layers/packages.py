@@ -51,7 +51,7 @@ class Packages:
     def give(self, scopes: Iterable[str], wanted: Mapping[str, Path]) -> int:
         """
         Put packages, by the hexadecimal SHA-512 of their bytes, where they are wanted; how many there were. They are links to
-        what is kept: nobody may be able to write to them.
+        what is kept: nobody may be able to write to them. Each is read before: one that was damaged is not given, and goes.
         """
         given = 0
         pools = [self._pool(scope) for scope in scopes]
@@ -59,6 +59,9 @@ class Packages:
             for pool in pools:
                 kept = pool / digest[:2] / digest
                 with suppress(FileNotFoundError):
+                    if not _is_whole(kept, digest):
+                        kept.unlink()
+                        continue
                     os.utime(kept)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     os.link(kept, place)
@@ -69,7 +72,7 @@ class Packages:
     def keep(self, scope: str, found: Mapping[str, Path]) -> int:
         """
         Keep copies of files that have the SHA-512 they are said to have; how many had. Nothing of them is trusted. They replace what
-        is there: whoever was given a package and fetched it again had found it damaged.
+        is there: whoever fetched a package again was given none, or had found it damaged.
         """
         pool, kept = self._pool(scope), 0
         for digest, file in found.items():
@@ -126,6 +129,11 @@ class Packages:
         finally:
             aside.unlink(missing_ok=True)
         return True
+
+
+def _is_whole(kept: Path, digest: str) -> bool:
+    with kept.open("rb") as file:
+        return hashlib.file_digest(file, "sha512").hexdigest() == digest
 
 
 def _in(pool: Path) -> Iterable[Package]:

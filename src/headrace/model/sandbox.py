@@ -52,6 +52,16 @@ class SandboxFile(NamedTuple):
     executable: bool = False
 
 
+class OwnRegistry(Value):
+    """A registry that a command has to itself, at the address `http://packages.headrace.invalid/`."""
+
+    #: The host of the registry behind it.
+    registry: str
+    #: Directories of this machine: packages that need not be fetched, and where those that were are put.
+    given: Path
+    aside: Path
+
+
 class Egress(Value):
     """What a command may reach. `hosts` are names the operator configured, allowed wherever they resolve to."""
 
@@ -62,6 +72,7 @@ class Egress(Value):
     bytes: int = Field(default=20 * GIB, ge=1)
     upload_bytes: int = Field(default=64 * MIB, ge=1)
     connections: int = Field(default=20_000, ge=1)
+    registry: OwnRegistry | None = None
 
 
 class SandboxCommand(Value):

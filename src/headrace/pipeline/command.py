@@ -19,6 +19,7 @@ from headrace.model.sandbox import (
     CommandResult,
     Egress,
     KillReason,
+    OwnRegistry,
     SandboxCommand,
     SandboxMount,
     SandboxSpec,
@@ -71,10 +72,11 @@ async def run_command(
     planned: Planned,
     *,
     stands_for: PlannedCommand | None = None,
+    registry: OwnRegistry | None = None,
 ) -> CommandResult:
     """
-    Run `command` to its end. Raises StepFailed, with the reason and the diagnostics, when it does not succeed; the failure names
-    the command that it `stands_for`.
+    Run `command` to its end, with a `registry` of its own where there is one. Raises StepFailed, with the reason and the
+    diagnostics, when it does not succeed; the failure names the command that it `stands_for`.
     """
     secrets = await granted(ctx, command.secrets, step)
     env = {**environment(ctx, step, command, planned), **secrets}
@@ -86,7 +88,7 @@ async def run_command(
         directory=str(PurePosixPath(WORKING_DIRECTORY, command.directory)),
         env=env,
         secrets=tuple(sorted({*secrets, *secret_like(ctx.project.settings.env)} & env.keys())),
-        egress=egress(ctx.services.settings, network),
+        egress=egress(ctx.services.settings, network).but(registry=registry),
         limits=command.limits,
     )
     before = next((c for c in ctx.build.commands if c.step == step), None)

@@ -137,7 +137,9 @@ async def _install(
     )
     sandbox = await ctx.open_sandbox(spec)
     told = shared.told(command)
-    result = await run_command(ctx, sandbox, StepId.DEPENDENCIES, told, planned, stands_for=install.command)
+    result = await run_command(
+        ctx, sandbox, StepId.DEPENDENCIES, told, planned, stands_for=install.command, registry=shared.registry
+    )
     made = ctx.scratch / "layer"
     if near is None:
         await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
