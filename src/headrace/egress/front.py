@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 HOST = "packages.headrace.invalid"
 
 _ASKED = re.compile(rb"(GET|HEAD) http://packages\.headrace\.invalid(/[!-~]*) HTTP/1\.[01]\r\n", re.IGNORECASE)
+#: Some clients ask for a tunnel even to speak plain HTTP in it.
+_TUNNEL = re.compile(rb"CONNECT packages\.headrace\.invalid:80 HTTP/1\.[01]\r\n", re.IGNORECASE)
+_IN_TUNNEL = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1\r\n")
 #: No name begins with a dot, so none leads out of a directory.
 _ARCHIVE = re.compile(r"/((?:@(?!\.)[\w.~-]+/)?(?!\.)[\w.~-]+/-/(?!\.)[\w.~+-]+\.tgz)", re.ASCII)
 #: What an install may have put aside.
@@ -56,9 +59,14 @@ class Counter(Protocol):
 Connect = Callable[[], tuple[socket.socket, Counter]]
 
 
-def asked_of(request: bytes) -> Asked | None:
-    """What a request asks of the front; None when it asks somebody else."""
-    found = _ASKED.match(request)
+def wants_tunnel(request: bytes) -> bool:
+    """Whether a request asks for a tunnel to the front."""
+    return _TUNNEL.match(request) is not None
+
+
+def asked_of(request: bytes, *, in_tunnel: bool = False) -> Asked | None:
+    """What a request asks of the front; None when it asks somebody else, or something else."""
+    found = (_IN_TUNNEL if in_tunnel else _ASKED).match(request)
     if not found:
         return None
     lines = request[found.end() :].partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")

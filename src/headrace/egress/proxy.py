@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from headrace.egress.client_hello import MOST_BYTES, Incomplete, looks_like_tls, server_name
-from headrace.egress.front import Asked, RegistryFront, asked_of
+from headrace.egress.front import Asked, RegistryFront, asked_of, wants_tunnel
 from headrace.egress.ledger import Ledger
 from headrace.egress.lookup import Resolve, look_up, resolve
 from headrace.egress.policy import Denied, Destination, Policy, is_address, parse_authority
@@ -35,6 +35,7 @@ _LOOKS = 200
 #: New names that are looked up for a command in a minute. Each look tells a name server of somebody's choice what is in it.
 _NAMES_A_MINUTE = 120
 _OWN_HEADERS = (b"proxy-connection", b"proxy-authorization", b"connection", b"keep-alive", b"host")
+_TUNNEL_IS_THERE = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _READS = ("GET", "HEAD")
 
 
@@ -116,7 +117,7 @@ class Proxy:
         client.settimeout(_CONNECT_SECONDS)
         try:
             request = _read_head(client)
-            if self._front is not None and (asked := asked_of(request)) is not None:
+            if self._front is not None and (asked := self._asked(client, request)) is not None:
                 self._ask_front(self._front, client, asked, port)
                 return
             where, method, onward = _parse_request(request)
@@ -137,7 +138,7 @@ class Proxy:
             package = self._package(port) if self._ledger.is_new(*where) else ""
             relay = _Relay(self, where, port, self._ledger.connected(*where, package))
             if onward is None:
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                client.sendall(_TUNNEL_IS_THERE)
                 try:
                     onward = self._first_words(client, where)
                 except Denied as exc:
@@ -146,6 +147,16 @@ class Proxy:
             relay.count(up=len(onward))
             server.sendall(onward)
             relay.both_ways(client, server, self._idle_seconds)
+
+    def _asked(self, client: socket.socket, request: bytes) -> Asked | None:
+        """What is asked of the front. Raises ValueError for what it doesn't take."""
+        if not wants_tunnel(request):
+            return asked_of(request)
+        client.sendall(_TUNNEL_IS_THERE)
+        asked = asked_of(_read_head(client), in_tunnel=True)
+        if asked is None:
+            raise ValueError("a registry is only read here")
+        return asked
 
     def _ask_front(self, front: RegistryFront, client: socket.socket, asked: Asked, port: int) -> None:
         where = Destination(front.registry, 443)

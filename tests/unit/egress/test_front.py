@@ -229,9 +229,13 @@ def test_other_requests_are_none_of_its_business(asked: bytes) -> None:
     assert asked_of(asked) is None
 
 
-def test_a_registry_that_may_not_be_reached_is_refused_by_the_proxy(tmp_path: Path) -> None:
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[tuple[socket.socket, list[str]]]:
+    """A connection to a proxy whose front has one package, and whose policy lets nobody reach its registry; what was told."""
     told: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
+    (tmp_path / "given/a/-").mkdir(parents=True)
+    (tmp_path / "given" / PATH.lstrip("/")).write_bytes(b"package")
     proxy = Proxy(
         Policy("registries", ("elsewhere.example",)),
         Caps(bytes=1 << 30, upload_bytes=1 << 30, connections=10),
@@ -242,6 +246,42 @@ def test_a_registry_that_may_not_be_reached_is_refused_by_the_proxy(tmp_path: Pa
     )
     threading.Thread(target=proxy.serve, args=(listener,), daemon=True).start()
     with listener, socket.create_connection(listener.getsockname(), timeout=20) as client:
-        client.sendall(request("/a"))
-        assert client.recv(4096).startswith(b"HTTP/1.1 403 ")
+        yield client, told
+
+
+def everything(client: socket.socket) -> bytes:
+    whole = b""
+    while chunk := client.recv(4096):
+        whole += chunk
+    return whole
+
+
+def test_a_registry_that_may_not_be_reached_is_refused_by_the_proxy(proxy: tuple[socket.socket, list[str]]) -> None:
+    client, told = proxy
+    client.sendall(request("/a"))
+    assert everything(client).startswith(b"HTTP/1.1 403 ")
     assert told == ["egress.denied registry.example"]
+
+
+def test_packages_are_given_through_the_proxy(proxy: tuple[socket.socket, list[str]]) -> None:
+    client, told = proxy
+    client.sendall(request(PATH))
+    assert everything(client).endswith(b"package")
+    assert told == []
+
+
+def test_they_are_also_given_in_a_tunnel(proxy: tuple[socket.socket, list[str]]) -> None:
+    client, _ = proxy
+    client.sendall(b"CONNECT packages.headrace.invalid:80 HTTP/1.1\r\n\r\n")
+    assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+    client.sendall(f"GET {PATH} HTTP/1.1\r\nhost: packages.headrace.invalid\r\n\r\n".encode())
+    assert everything(client).endswith(b"package")
+
+
+@pytest.mark.parametrize("said", [b"POST /a HTTP/1.1\r\n\r\n", b"\x16\x03\x01 hello\r\n\r\n"])
+def test_nothing_else_is_said_in_a_tunnel(proxy: tuple[socket.socket, list[str]], said: bytes) -> None:
+    client, _ = proxy
+    client.sendall(b"CONNECT packages.headrace.invalid:80 HTTP/1.1\r\n\r\n")
+    assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+    client.sendall(said)
+    assert everything(client).startswith(b"HTTP/1.1 400 ")
