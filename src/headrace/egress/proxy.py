@@ -60,7 +60,7 @@ Who = Callable[[int], str]
 
 
 class _Over(Exception):
-    """A cap was met: the connection ends."""
+    """A cap was met, or there is nobody at the other end: the connection ends."""
 
 
 class Proxy:
@@ -124,17 +124,7 @@ class Proxy:
         except ValueError:
             _answer(client, "400 Bad Request", "this proxy takes CONNECT host:port and http:// addresses")
             return
-        try:
-            server = self._counted(where, method, port)
-        except Denied as exc:
-            self._deny(where, port, str(exc))
-            self._refuse(client, where, "403 Forbidden", f"egress.denied: {where.host}:{where.port}: {exc}")
-            return
-        except OSError as exc:
-            self._miss(where, port, exc.strerror or str(exc))
-            self._refuse(client, where, "502 Bad Gateway", f"{where.host}:{where.port} can't be reached: {exc}")
-            return
-        with server:
+        with self._opened(client, where, method, port) as server:
             package = self._package(port) if self._ledger.is_new(*where) else ""
             relay = _Relay(self, where, port, self._ledger.connected(*where, package))
             if onward is None:
@@ -162,21 +152,26 @@ class Proxy:
         where = Destination(front.registry, 443)
 
         def connect() -> tuple[socket.socket, _Relay]:
-            server = self._counted(where, "GET", port)
+            server = self._opened(client, where, "GET", port)
             return server, _Relay(self, where, port, self._ledger.connected(*where, ""))
 
-        try:
-            front.answer(client, asked, connect)
-        except Denied as exc:
-            self._deny(where, port, str(exc))
-            self._refuse(client, where, "403 Forbidden", f"egress.denied: {where.host}:{where.port}: {exc}")
+        front.answer(client, asked, connect)
 
-    def _counted(self, where: Destination, method: str, port: int) -> socket.socket:
-        """A new connection. Raises Denied, OSError, or _Over."""
+    def _opened(self, client: socket.socket, where: Destination, method: str, port: int) -> socket.socket:
+        """A new connection. Raises _Over when a cap was met, and when there can be none, after that was told and answered."""
         with self._lock:
             self._connections += 1
         self._check_cap("connections", self._connections, self._caps.connections, where, port)
-        return self._connect(where, method)
+        try:
+            return self._connect(where, method)
+        except Denied as exc:
+            self._deny(where, port, str(exc))
+            self._refuse(client, where, "403 Forbidden", f"egress.denied: {where.host}:{where.port}: {exc}")
+            raise _Over from exc
+        except OSError as exc:
+            self._miss(where, port, exc.strerror or str(exc))
+            self._refuse(client, where, "502 Bad Gateway", f"{where.host}:{where.port} can't be reached: {exc}")
+            raise _Over from exc
 
     def _first_words(self, client: socket.socket, where: Destination) -> bytes:
         """What the client says first in a tunnel. Raises Denied when it asks for another host than the tunnel was let through for."""

@@ -263,6 +263,31 @@ def test_a_registry_that_may_not_be_reached_is_refused_by_the_proxy(proxy: tuple
     assert told == ["egress.denied registry.example"]
 
 
+def test_a_registry_that_does_not_answer_is_said_to_be_out_of_reach(tmp_path: Path) -> None:
+    told: list[str] = []
+    front = RegistryFront(FrontPlan("registry.example", str(tmp_path), str(tmp_path)))
+
+    def gone(*_: object) -> list[str]:
+        raise OSError("no such name")
+
+    caps = Caps(bytes=1 << 30, upload_bytes=1 << 30, connections=10)
+    proxy = Proxy(
+        Policy("registries", ("registry.example",)),
+        caps,
+        Ledger(tmp_path / "network"),
+        lambda kind, **fields: told.append(f"{kind} {fields['host']}"),
+        lambda _: "",
+        front=front,
+        resolve=gone,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=proxy.serve, args=(listener,), daemon=True).start()
+        with socket.create_connection(listener.getsockname(), timeout=20) as client:
+            client.sendall(request("/a"))
+            assert everything(client).startswith(b"HTTP/1.1 502 ")
+    assert told == ["egress.unreachable registry.example"]
+
+
 def test_packages_are_given_through_the_proxy(proxy: tuple[socket.socket, list[str]]) -> None:
     client, told = proxy
     client.sendall(request(PATH))
