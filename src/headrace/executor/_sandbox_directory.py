@@ -8,6 +8,7 @@ A sandbox on the disk. Everything about it is below its directory, so that any p
     readers              locked by those who read the sandbox's tree
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -202,7 +203,16 @@ def _empty_trash(root: Path) -> None:
     for entry in root.glob(".removed-*"):
         with suppress(FileNotFoundError), locked(entry / "readers") as unread:
             if unread:
-                remove_tree(entry)
+                _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    try:
+        remove_tree(entry)
+    except OSError as exc:
+        # Somebody else who removes it has made its lock anew, and goes on.
+        if exc.errno != errno.ENOTEMPTY:
+            raise
 
 
 def make_directory(path: Path, fill: Callable[[Path], Mapping[str, Any]]) -> Mapping[str, Any]:
