@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.002
 class SupervisedSandbox:
     """
     Implements `Sandbox`. `below` are the layers that the working directory shows below what commands wrote. `entry` is the way
-    into the sandbox.
+    into the sandbox. `cause` is asked when a command could not be started, and blocks: an error that another attempt may not meet.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class SupervisedSandbox:
         plan: Plan,
         below: Sequence[Path],
         entry: Entry,
+        cause: Callable[[], ExecutorUnavailable | None] = lambda: None,
     ) -> None:
         self.spec = spec
         self._directory = directory
@@ -44,6 +45,7 @@ class SupervisedSandbox:
         self._plan = plan
         self._below = below
         self._entry = entry
+        self._cause = cause
         #: The place of the command that is followed.
         self._place: Path | None = None
         self._reached: Reach | None = None
@@ -57,9 +59,12 @@ class SupervisedSandbox:
         self._quiet.clear()
         try:
             return await self._run(command, log)
-        except EngineLost:
+        except ExecutorUnavailable as exc:
+            passing = exc if isinstance(exc, EngineLost) else await asyncio.to_thread(self._cause)
+            if passing is None:
+                raise
             await asyncio.to_thread(self._directory.forget, command.index)
-            raise
+            raise passing from exc
         finally:
             self._following -= 1
             if not self._following:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from headrace.errors import ExecutorUnavailable, HeadraceError, NotFetched
-from headrace.executor._base_system import base_system_name, has_base_system
+from headrace.executor._base_system import base_system_name, has_base_system, put_aside_if_damaged
 from headrace.executor._cgroup import Delegated, take_delegated
 from headrace.executor._container_plan import Machine, SandboxPlace, container_instructions, read_machine
 from headrace.executor._entry import RootEntry, UserEntry
@@ -99,6 +99,8 @@ class OciExecutor:
         the sandbox when it isn't known whether they hold here. Raises ExecutorUnavailable, which says what is missing.
         """
         async with self._preparing:
+            if self._machine is not None and not self._machine.base.is_dir():
+                self._machine = self._unproven = None
             if self._machine is None:
                 machine = self._unproven = self._unproven or await self._prepare()
                 accepted = self._settings.accept_weaker_sandbox
@@ -198,7 +200,22 @@ class OciExecutor:
             return container_instructions(machine, spec, command, place, log, where)
 
         entry = UserEntry(self._spawner) if self.ground.given is not None else RootEntry()
-        return SupervisedSandbox(spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, entry=entry)
+        return SupervisedSandbox(
+            spec,
+            directory,
+            spawner=self._spawner,
+            plan=plan,
+            below=spec.layers,
+            entry=entry,
+            cause=partial(self._damaged, machine),
+        )
+
+    def _damaged(self, machine: Machine) -> ExecutorUnavailable | None:
+        if not put_aside_if_damaged(machine.base):
+            return None
+        self._machine = self._unproven = None
+        said = "the base system of sandboxes is gone or damaged, and is made again"
+        return ExecutorUnavailable(said, code="executor.base_damaged", hint="build again")
 
     def _directory(self, name: str) -> SandboxDirectory:
         return SandboxDirectory(self._root, name, self._ungrouped)

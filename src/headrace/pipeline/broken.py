@@ -13,7 +13,7 @@ from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.plan import StepId
 
 #: Codes of what may be over in a moment.
-_PASSING = {"db.busy", "storage.busy", "storage.error", "engine.lost"}
+_PASSING = {"db.busy", "storage.busy", "storage.error", "engine.lost", "executor.base_damaged"}
 
 
 def may_pass(exc: Exception) -> bool:

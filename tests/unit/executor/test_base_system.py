@@ -4,7 +4,12 @@ import pytest
 
 from headrace.errors import ExecutorUnavailable
 from headrace.executor import _base_system
-from headrace.executor._base_system import base_system_name, extract_argv, provide_base_system
+from headrace.executor._base_system import (
+    base_system_name,
+    extract_argv,
+    provide_base_system,
+    put_aside_if_damaged,
+)
 
 
 def test_the_name_says_the_release_and_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +39,23 @@ def test_a_base_system_that_is_there_is_used_as_it_is(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "base" / base_system_name()).mkdir(parents=True)
     assert provide_base_system(tmp_path, "http://mirror.example/debian").is_dir()
+
+
+@pytest.mark.parametrize("damage", ["gone", "shorter", "missing"])
+def test_a_base_system_that_is_not_as_it_was_made_loses_its_name(tmp_path: Path, damage: str) -> None:
+    root = tmp_path / "base-x"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin/sh").write_bytes(b"shell")
+    assert not put_aside_if_damaged(root), "nothing was written down about it"
+    _base_system._listing(root).write_text(_base_system._listed(root))
+    assert not put_aside_if_damaged(root)
+    match damage:
+        case "gone":
+            root.rename(tmp_path / "elsewhere")
+        case "shorter":
+            (root / "bin/sh").write_bytes(b"she")
+        case _:
+            (root / "bin/sh").unlink()
+    assert put_aside_if_damaged(root)
+    assert not root.exists()
+    assert put_aside_if_damaged(root), "it has not been made again yet"

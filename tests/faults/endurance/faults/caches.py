@@ -1,11 +1,14 @@
 """Caches that are damaged, cleaned while they are used, or wanted by many at once."""
 
+import subprocess
 import threading
 from pathlib import Path
 
 from endurance import projects
 from endurance.injection import fault
 from endurance.rig import Rig, Visitor
+from headrace.executor._base_system import base_system_name
+from headrace.executor._spec import INIT
 
 
 @fault("F41", "many builds want the same dependencies at once")
@@ -71,3 +74,23 @@ def _flip(rig: Rig, path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[rig.random.randrange(len(data))] ^= 1 << rig.random.randrange(8)
     path.write_bytes(data)
+
+
+@fault("F49", "the base system of sandboxes is gone, then damaged", executors=("oci",), own_rig=True, long=True)
+def base_system(rig: Rig) -> None:
+    shared = (rig.data_dir / "base").resolve()
+    rig.server.terminate()
+    # One of our own: all rigs of this machine share the other.
+    (rig.data_dir / "base").unlink()
+    subprocess.run(["cp", "-a", str(shared), str(rig.data_dir / "base")], check=True)
+    rig.server.start()
+    root = rig.data_dir / "base" / base_system_name()
+    rig.server.until_ended(rig.counting(lines=5).id, seconds=280)
+    root.rename(root.with_name("gone"))
+    rig.server.until_ended(rig.counting(lines=5).id, seconds=280)
+    (root / INIT.lstrip("/")).unlink()
+    still = rig.ask(projects.static("nothing runs for it"))
+    damaged = rig.counting(lines=5)
+    rig.server.until_ended(still.id, seconds=60)
+    rig.server.until_ended(damaged.id, seconds=280)
+    assert (root / INIT.lstrip("/")).is_file(), "it was not made again"
