@@ -24,6 +24,10 @@ _TOO_OLD = re.compile(
     r"crypto\$?\d?\.(?:hash|getRandomValues) is not a function|(?:ReferenceError|Error): (?:structuredClone|CustomEvent|ReadableStream|File|fetch|WebSocket|crypto|navigator) is not defined"
     r"|The requested module '(?:node:)?(?:util|fs|module|path|process|fs/promises)' does not provide an export named|\.(?:toSorted|toReversed|findLast|with|at) is not a function|No such built-in module: node:"
 )
+#: A cache of compiled scripts that old command lines load, such as that of webpack-cli 3; it compiles ES modules as scripts.
+_CACHED = re.compile(r"node_modules/v8-compile-cache/")
+_MODULE = re.compile(r"^SyntaxError: Cannot use import statement outside a module")
+_CACHED_HINT = 'set DISABLE_V8_COMPILE_CACHE = "1" below [env] in headrace.toml; or Node 20'
 _HINT = 'set "engines": {{"node": "{0}"}} in package.json, or node below [build] in headrace.toml'
 
 
@@ -50,6 +54,8 @@ class NodeVersion:
                 return [
                     _found("this webpack uses a digest that Node 17 and later do not have", "16", line, places, hint)
                 ]
+            if _MODULE.match(line.text) and any(_CACHED.search(near.text) for near in lines[at : at + 10]):
+                return [_found("v8-compile-cache can't load ES modules on this Node", "20", line, places, _CACHED_HINT)]
             if _TOO_OLD.search(line.text):
                 return [_found(f"{line.text.strip()}: a newer Node has it", ">=22.12", line, places)]
         return ()
