@@ -8,6 +8,7 @@ import pytest
 
 from endurance.endings import cancel_times, races
 from endurance.followers import follow
+from endurance.leaks import leaks
 from endurance.lines import Judge, count_lines
 from endurance.rig import new_rig
 from endurance.writers import race
@@ -55,3 +56,11 @@ def test_followers_that_are_cut_off_all_at_once_come_back_and_miss_nothing() -> 
 
 def test_of_many_writers_of_a_layer_nobody_gets_half_of_one(tmp_path: Path) -> None:
     assert race(tmp_path, writers=6, rounds=5) == []
+
+
+def test_secrets_that_builds_print_are_nowhere_in_what_is_kept_or_said() -> None:
+    with new_rig(random.Random(1), "process") as rig:
+        said = leaks(rig, 4, minutes=math.inf)
+    assert (said.found, said.builds) == ([], 4)
+    # Each of the builds printed its secret in eight forms, whole and in pieces on both streams.
+    assert said.masked > 4 * 20
