@@ -1,5 +1,6 @@
 """What is remembered of a proof, and what is refused."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,15 +32,33 @@ async def test_what_was_proven_is_proven_once(tmp_path: Path) -> None:
 
 
 async def test_another_runtime_is_another_proof(tmp_path: Path) -> None:
-    prover = Prover(GOOD, WEAK)
+    prover = Prover(GOOD, WEAK, WEAK)
     assert await Proof(tmp_path, ["runc"]).of(prover, ()) == GOOD
     assert await Proof(tmp_path, ["crun"]).of(prover, ()) == WEAK
 
 
 async def test_what_was_missing_is_tried_again_because_it_may_have_been_mended(tmp_path: Path) -> None:
-    prover = Prover(WEAK, GOOD)
+    prover = Prover(WEAK, WEAK, GOOD)
     assert await Proof(tmp_path, []).of(prover, ()) == WEAK
     assert await Proof(tmp_path, []).of(prover, ()) == GOOD
+
+
+async def test_a_control_is_missing_when_it_did_not_hold_twice(tmp_path: Path) -> None:
+    assert await Proof(tmp_path, []).of(Prover(WEAK, GOOD), ()) == GOOD
+    assert await Proof(tmp_path, []).anew(Prover(WEAK, GOOD)) == GOOD
+    assert await Proof(tmp_path, []).anew(Prover(WEAK, WEAK)) == WEAK
+
+
+async def test_who_tries_for_ever_lets_others_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.executor._proof._MOST_SECONDS", 0.05)
+
+    async def hang() -> Sequence[Held]:
+        await asyncio.sleep(60)
+        return GOOD
+
+    with pytest.raises(ExecutorUnavailable, match="longer than"):
+        await Proof(tmp_path, []).of(hang, ())
+    assert await Proof(tmp_path, []).of(Prover(GOOD), ()) == GOOD
 
 
 async def test_what_is_accepted_is_remembered_too(tmp_path: Path) -> None:
@@ -49,7 +68,7 @@ async def test_what_is_accepted_is_remembered_too(tmp_path: Path) -> None:
 
 
 async def test_a_record_that_can_not_be_read_is_none(tmp_path: Path) -> None:
-    prover = Prover(GOOD, WEAK)
+    prover = Prover(GOOD, WEAK, WEAK)
     await Proof(tmp_path, []).of(prover, ())
     (record,) = tmp_path.glob(".proven-*.json")
     record.write_text("[1")
