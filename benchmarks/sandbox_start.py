@@ -1,7 +1,7 @@
 """
 Number 1: a sandbox, from its specification to the first instruction of a command in it.
 
-    python benchmarks/sandbox_start.py [--rounds 40] [--runtime runc --runtime crun] [--keep DIR]
+    python benchmarks/sandbox_start.py [--rounds 40] [--pause 0.2] [--runtime runc --runtime crun] [--keep DIR]
     python benchmarks/sandbox_start.py --executor docker --engine SOCKET [--engine SOCKET] --image IMAGE
 
 The limit is the bare runtime: `run` with the same configuration, over a root file system that was put together beforehand.
@@ -10,8 +10,8 @@ runtime and the container's first process, and then the command. Both ways are i
 it runs, so the figures end at the same point. Needs root.
 
 The bare runtime gets the very same configuration, also what Headrace has worked out for it beforehand: the compiled filter of
-system calls. What Headrace does beforehand by itself, such as starting the next runtime, is not measured here; it happens between
-two rounds.
+system calls. What Headrace does beforehand by itself, such as starting the next runtime, is not measured here: it happens in the
+pause before each start. With `--pause 0` starts follow each other at once, and may have to wait for it.
 
 `--keep` keeps the base system for the next run.
 
@@ -103,7 +103,7 @@ async def through_executor(executor: Executor, layer: Path, log: Path, number: i
     return float(events[-1]["line"]) - began, took
 
 
-async def measure(kind: str, work: Path, rounds: int) -> dict[str, float]:
+async def measure(kind: str, work: Path, rounds: int, pause: float) -> dict[str, float]:
     layer, log = work / "layer", work / f"{kind}.ndjson"
     layer.mkdir(exist_ok=True)
     executor = OciExecutor(Settings(data_dir=work, oci_runtime=kind))
@@ -111,8 +111,11 @@ async def measure(kind: str, work: Path, rounds: int) -> dict[str, float]:
     times: dict[str, list[float]] = {"bare": [], "bare_whole": [], "headrace": [], "headrace_whole": []}
     with bare_runs(machine, work / "sandboxes", layer) as bare:
         for number in range(rounds + 3):
+            await asyncio.sleep(pause)
             bare.send(True)
-            figures = (*await asyncio.to_thread(bare.recv), *await through_executor(executor, layer, log, number))
+            alone = await asyncio.to_thread(bare.recv)
+            await asyncio.sleep(pause)
+            figures = (*alone, *await through_executor(executor, layer, log, number))
             if number >= 3:
                 for name, figure in zip(times, figures, strict=True):
                     times[name].append(figure * 1000)
@@ -168,6 +171,7 @@ def report(medians: dict[str, dict[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--pause", type=float, default=0.2, help="seconds before each start")
     parser.add_argument("--runtime", choices=RUNTIMES, action="append")
     parser.add_argument("--executor", choices=("oci", "docker"), default="oci")
     parser.add_argument("--engine", action="append", metavar="SOCKET")
@@ -178,7 +182,12 @@ def main() -> None:
         work = given.keep or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
         if given.executor == "oci":
-            report({kind: asyncio.run(measure(kind, work, given.rounds)) for kind in given.runtime or RUNTIMES})
+            report(
+                {
+                    kind: asyncio.run(measure(kind, work, given.rounds, given.pause))
+                    for kind in given.runtime or RUNTIMES
+                }
+            )
         elif given.engine and given.image:
             found = [asyncio.run(measure_engine(one, given.image, work, given.rounds)) for one in given.engine]
             report(dict(found))
