@@ -134,8 +134,12 @@ class Journal:
 
 
 async def _decided(c: AsyncConnection, events: Sequence[Event]) -> Sequence[Event]:
-    """Who asked for the end of a build before it failed was told that it is cancelled, and so it ends."""
-    if not (isinstance(last := events[-1], BuildCompleted) and last.status is BuildStatus.FAILED):
+    """
+    Who asked for the end of a build was told that it is cancelled, and so it ends: unless there is a result, which is deployed
+    behind the same lock, and only where nobody has asked.
+    """
+    last = events[-1]
+    if not isinstance(last, BuildCompleted) or last.artifact is not None or last.status is BuildStatus.CANCELLED:
         return events
     if not await builds.cancel_requested(c, [last.build_id]):
         return events

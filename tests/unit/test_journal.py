@@ -291,6 +291,16 @@ async def test_nothing_is_recorded_that_its_own_decision_is_against(
     assert seen == [await events.last(build_id)] == [1]
 
 
+@pytest.mark.parametrize(("artifact", "ends"), [(None, "cancelled"), (ARTIFACT, "succeeded")])
+async def test_a_build_without_a_result_ends_as_who_cancelled_it_was_told(
+    journal: Journal, db: Database, build_id: str, artifact: Digest | None, ends: str
+) -> None:
+    await journal.record(CancelRequested(build_id=build_id, by="test"))
+    stored = await journal.record(completed(build_id, artifact=artifact), close=True)
+    assert isinstance(stored, BuildCompleted)
+    assert (stored.status, (await row(db, build_id)).status) == (ends, ends)
+
+
 async def test_a_result_from_the_cache_does_not_replace_the_one_it_came_from(
     journal: Journal, db: Database, build_id: str, project: Project
 ) -> None:
