@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple, Self
 
 Stream = Literal["stdout", "stderr"]
 
+#: Stands in the stored record of each line of a build and in no other: a string in a record has no bare quotes.
+BUILD_LOG = b',"type":"build.log",'
 #: A longer line is cut in pieces of at most this many bytes, with `eol` false in all but the last.
 LINE = 64 * 1024
 

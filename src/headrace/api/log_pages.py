@@ -8,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from headrace.events.base import EventLog
-from headrace.loglines import raw_bytes
+from headrace.loglines import BUILD_LOG, raw_bytes
 from headrace.model.event import EVENT
 from headrace.model.text import as_text
 from headrace.model.value import Value
@@ -70,7 +70,7 @@ async def log_bytes(events: EventLog, log: str) -> AsyncGenerator[bytes, None]:
     """Exactly the bytes that the build's commands printed, up to now."""
     async with aclosing(events.read_bytes(log)) as pieces:
         async for piece in pieces:
-            records = (orjson.loads(line) for line in piece.split(b"\n")[:-1] if b',"type":"build.log",' in line)
+            records = (orjson.loads(line) for line in piece.split(b"\n")[:-1] if BUILD_LOG in line)
             yield b"".join(raw_bytes(record) for record in records)
 
 

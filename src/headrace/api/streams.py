@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from headrace.errors import InvalidCursor
 from headrace.eventfile import number_of
 from headrace.events.base import EventLog
+from headrace.loglines import BUILD_LOG
 
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
@@ -158,7 +159,7 @@ def accepts_sse(request: Request) -> bool:
 def server_sent(piece: bytes) -> bytes:
     """Stored lines as server-sent events. Followers share pieces, so the work is done once for all of them."""
     lines = piece.count(b"\n")
-    if piece.count(b',"type":"build.log",') < lines:
+    if piece.count(BUILD_LOG) < lines:
         return b"".join([_one_server_sent(line) for line in piece.split(b"\n")[:-1]])
     # Log lines only, and numbers have no gaps: one formatting call for all of them.
     first = number_of(piece)

@@ -9,6 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from headrace.events.base import Fact
+from headrace.loglines import BUILD_LOG
 from headrace.model.event import EVENT, Event, Recorded
 
 
@@ -34,8 +35,8 @@ def encode(event: Recorded) -> bytes:
 
 
 def without_lines(records: Iterable[bytes]) -> list[bytes]:
-    """Stored records but those of lines that commands printed. A string in a record has no bare quotes, so none is mistaken."""
-    return [record for record in records if b',"type":"build.log",' not in record]
+    """Stored records but those of lines that commands printed."""
+    return [record for record in records if BUILD_LOG not in record]
 
 
 def decode(records: Iterable[bytes]) -> Sequence[Event]:
