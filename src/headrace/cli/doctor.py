@@ -82,11 +82,8 @@ def _show(step: SetupStep) -> None:
     """On stderr: it takes half a minute on a fresh machine. Controls are tried each time here, so nothing is said of once."""
     from headrace.model.text import setup_text
 
-    note(
-        f"{step.message[0].upper()}{step.message[1:]}"
-        if step.seconds is None
-        else setup_text(step.message, step.seconds)
-    )
+    begins = f"{step.message[0].upper()}{step.message[1:]}"
+    note(begins if step.seconds is None else setup_text(step.message, step.seconds))
 
 
 def _python() -> Finding:

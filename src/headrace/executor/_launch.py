@@ -1,6 +1,6 @@
 """
-Starting an OCI runtime, also before it is known what for: loading a runtime takes a third of a container's start, so one is
-started beforehand and waits until its configuration can be read. Standard library only: the supervisor uses it.
+Starting an OCI runtime, also before it is known what for: a runtime has to be loaded first, so one is started beforehand and waits
+until its configuration can be read. Standard library only: the supervisor uses it.
 """
 
 import fcntl

@@ -45,8 +45,8 @@ _DRAIN_SECONDS = 2.0
 
 class Prepared:
     """
-    What a container needs whatever it runs, made before it is known: it saves half of a sandbox's start. With the `runtime` that
-    is expected, that one is started too.
+    What a container needs whatever it runs, made before it is known, so that no start has to wait for it. With the `runtime`
+    that is expected, that one is started too.
     """
 
     def __init__(self, ground: Ground, runtime: Runtime | None) -> None:

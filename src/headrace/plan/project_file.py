@@ -304,12 +304,4 @@ def _check_env(path: str, text: str, place: tuple[str, ...], env: dict[str, str]
         if "\0" in value:
             raise _mistake(path, text, (*place, "env", name), "must not hold a NUL byte")
     if sum(len(name) + len(value.encode()) for name, value in env.items()) > _ENV_BYTES:
-        raise _mistake(
-            path,
-            text,
-            (
-                *place,
-                "env",
-            ),
-            f"holds more than {_ENV_BYTES // 1024} KiB",
-        )
+        raise _mistake(path, text, (*place, "env"), f"holds more than {_ENV_BYTES // 1024} KiB")
