@@ -4,6 +4,14 @@ from collections.abc import Generator
 
 import pytest
 
+from headrace.disk import spread_directories
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spread(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests make and remove so many files that ext4 would be busy with the removed ones."""
+    spread_directories(tmp_path_factory.getbasetemp())
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a test or file that skips itself is a failure")

@@ -10,6 +10,7 @@ from pathlib import Path
 from ulid import ULID
 
 from headrace.collect import keep_collecting
+from headrace.disk import spread_directories
 from headrace.executor.base import Executor
 from headrace.journal import Journal
 from headrace.layers.layers import Layers
@@ -23,6 +24,9 @@ from headrace.registry import find, names
 from headrace.reserve import Reserve
 from headrace.settings import Settings
 
+#: Directories whose entries are removed again soon.
+_COME_AND_GO = ("builds", "uploads")
+
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
@@ -32,7 +36,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises InvalidSetting or another HeadraceError that says what to do when something can't be opened.
     """
     root = settings.data_dir
-    await asyncio.to_thread(root.mkdir, parents=True, exist_ok=True, mode=0o700)
+    await asyncio.to_thread(_make_directories, root)
     worker = f"w-{os.getpid()}-{str(ULID()).lower()[-8:]}"
     events = find("events", "file")(root / "logs")
     db = await Database.open(sqlite_url(root / "headrace.db"))
@@ -41,6 +45,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             yield _wire(settings, root, worker, events, db)
     finally:
         await db.close()
+
+
+def _make_directories(root: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in _COME_AND_GO:
+        (root / name).mkdir(exist_ok=True)
+        spread_directories(root / name)
 
 
 def _wire(settings: Settings, root: Path, worker: str, events: object, db: Database) -> Services:

@@ -2,11 +2,21 @@
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from headrace.disk import locked, measure, open_regular, remove_tree, replace_file, storage_errors, sync_file_system
+from headrace.disk import (
+    locked,
+    measure,
+    open_regular,
+    remove_tree,
+    replace_file,
+    spread_directories,
+    storage_errors,
+    sync_file_system,
+)
 from headrace.errors import InvalidInput, StoreFull, Unavailable
 
 
@@ -108,3 +118,14 @@ def test_other_errors_pass_and_flushing_works(tmp_path: Path) -> None:
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput), open_regular(tmp_path):
         pass
+
+
+def test_directories_are_spread_where_the_file_system_can_do_that(tmp_path: Path) -> None:
+    kind = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True).stdout
+    for _ in range(2):
+        spread_directories(tmp_path)
+    if "ext" in kind:
+        flags = subprocess.run(["lsattr", "-d", tmp_path], capture_output=True, text=True, check=True).stdout
+        assert "T" in flags.split()[0]
+    spread_directories(tmp_path / "missing")
+    spread_directories(Path("/proc"))

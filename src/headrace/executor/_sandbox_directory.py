@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from headrace.disk import locked, remove_tree
+from headrace.disk import locked, remove_tree, spread_directories
 from headrace.errors import ExecutorUnavailable
 from headrace.executor._cgroup import Cgroup
 from headrace.executor._disk import DiskWatch, Used
@@ -224,6 +224,8 @@ def make_directory(path: Path, fill: Callable[[Path], Mapping[str, Any]]) -> Map
         return _kept(path)
     aside = path.with_name(f".making-{secrets.token_hex(6)}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        spread_directories(path.parent)
         for name in _PARTS:
             (aside / name).mkdir(parents=True)
         (aside / "sandbox.json").write_text(json.dumps({**fill(aside), _BOOT: this_boot()}))

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from headrace.disk import locked, measure, remove_tree, storage_errors, sync_file_system
+from headrace.disk import locked, measure, remove_tree, spread_directories, storage_errors, sync_file_system
 from headrace.errors import NotFound
 from headrace.layers._content import content_digest
 from headrace.layers._entry import (
@@ -315,6 +315,7 @@ class Layers:
 
     def _make_roots(self) -> None:
         self._making.mkdir(parents=True, exist_ok=True)
+        spread_directories(self._making)
         self._removed.mkdir(exist_ok=True)
 
 
