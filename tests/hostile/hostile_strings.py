@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 #: Part of each of them, so that it is found wherever it went.
 MARK = "h5tl"
@@ -39,6 +40,12 @@ def hostile_strings(canary: Path) -> list[str]:
         f"=cmd|'/C {touch}'!{MARK}",
         f"{MARK}' OR '1'='1'; DROP TABLE projects; --",
     ]
+
+
+def joined(strings: list[str], randomness: Random) -> list[str]:
+    """As many as there are, each of them two of these or one with something in its middle."""
+    between = ["", " ", "\n", "\0", "=", ":", "/", "'", '"', "\\", "--", "$(", "`", "\t", "%", "\u2028"]
+    return [one + randomness.choice(between) + randomness.choice(strings) for one in strings]
 
 
 def in_turn(strings: list[str], each: int) -> Iterator[list[str]]:

@@ -13,34 +13,16 @@ from typing import Any
 
 import click
 import pytest
-from tests.acceptance.conftest import Server
+from tests.hostile.audited import AuditedServer
 from tests.hostile.execaudit import Exec, read_execs, strace, violations, wait_until_traced
-from tests.hostile.fields import Fields
 from tests.hostile.hostile_strings import MARK, hostile_strings, in_turn
 
-from headrace.api.app import openapi_document
 from headrace.cli.catalogue import NAMES
 from headrace.cli.group import headrace
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.sandbox
-
-
-class AuditedServer(Server):
-    """A server whose programs are recorded from its first moment to its last."""
-
-    def __init__(self, environment: dict[str, str], data_dir: Path) -> None:
-        super().__init__(environment, data_dir)
-        self.programs = data_dir.parent / "programs"
-        self.before = strace(self.programs)
-
-    def ran(self) -> list[Exec]:
-        """Everything that it ran. Ends it."""
-        assert self.process
-        self.stop()
-        wait_until_traced(self.programs, self.process.pid)
-        return read_execs(self.programs)
 
 
 @pytest.fixture
@@ -63,26 +45,8 @@ def audited(environment: dict[str, str], data_dir: Path, git_host: Any) -> Itera
 
 
 def test_no_field_of_the_api_reaches_a_program(audited: AuditedServer, canary: Path) -> None:
-    project = audited.project("Shop")["id"]
-    version = audited.upload(project, {"index.html": "<h1>hello</h1>"})["id"]
-    build = audited.build(project)["id"]
-    audited.until_ended(build)
-    ids = {"workspace": "default", "project_id": project, "version_id": version, "build_id": build}
-    fields = Fields(openapi_document(), ids)
-    statuses, where = [], set()
-    for request in fields.requests(in_turn(hostile_strings(canary), each=4)):
-        if request.method == "DELETE" and request.path.endswith(project):
-            continue
-        answer = audited.http.request(
-            request.method,
-            audited.url + request.path,
-            params=dict(request.query),
-            headers=dict(request.headers),
-            json=request.body,
-        )
-        statuses.append(answer.status_code)
-        where.add(request.where)
-        assert answer.status_code < 500, (request, answer.text)
+    done = list(audited.attack(in_turn(hostile_strings(canary), each=4)))
+    where, statuses = {request.where for request, _ in done}, {status for _, status in done}
     assert len(where) > 150
     assert 200 in statuses
     assert 422 in statuses

@@ -53,21 +53,20 @@ def _archive(_context: object, value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
+def settings_of(data_dir: Path, **more: str) -> dict[str, str]:
+    """The environment of a server whose executor starts nothing."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    wanted = {"DATA_DIR": str(data_dir), "PORT": "0", "EXECUTOR": "fake", **more}
+    return kept | {f"HEADRACE_{name}": value for name, value in wanted.items()}
+
+
 @contextmanager
 def served() -> Iterator[Server]:
     """A server process of its own, whose executor starts nothing."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
         data = Path(place, "data")
         data.mkdir(mode=0o700)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-        wanted = {
-            "DATA_DIR": str(data),
-            "PORT": "0",
-            "EXECUTOR": "fake",
-            "UPLOAD_BYTES": "200000",
-            "CLONE_SECONDS": "2",
-        }
-        server = Server(kept | {f"HEADRACE_{name}": value for name, value in wanted.items()}, data)
+        server = Server(settings_of(data, UPLOAD_BYTES="200000", CLONE_SECONDS="2"), data)
         try:
             server.start()
             yield server
