@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from headrace.disk import remove_tree
 from headrace.errors import NotFetched, StepFailed
 from headrace.executor.base import Executor, Sandbox
 from headrace.model.build import Build, StepStatus
@@ -122,6 +123,14 @@ class Context:
         await self._refuse_lost(spec.id)
         if not spec.offline:  # it may fetch something
             await self.executor.prepare(self._tell_of_setup)
+        opening = asyncio.create_task(self._opened(spec))
+        try:
+            return await asyncio.shield(opening)
+        finally:
+            # Its directory is made by a thread, which nobody can stop: whoever closes the sandboxes must find it.
+            await asyncio.gather(opening, return_exceptions=True)
+
+    async def _opened(self, spec: SandboxSpec) -> Sandbox:
         try:
             sandbox = self._open[spec.id] = await self.executor.open(spec)
         except NotFetched as exc:
@@ -158,6 +167,11 @@ class Context:
             await sandbox.close()
         for step in SANDBOXED:
             await self.executor.discard(sandbox_name(self.build.id, step))
+
+    async def clear(self) -> None:
+        """Nothing of a build that has ended is left in sandboxes and scratch directories."""
+        await self.close_sandboxes()
+        await asyncio.to_thread(remove_tree, self.scratch)
 
     @asynccontextmanager
     async def step(self, step_id: StepId) -> AsyncIterator[Step]:

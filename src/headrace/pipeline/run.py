@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from headrace.diagnostics.fit import fitted
-from headrace.disk import remove_tree, storage_errors
+from headrace.disk import storage_errors
 from headrace.errors import LeaseLost, StepFailed, StoreFull, Unavailable, found
 from headrace.model.artifact import Artifact
 from headrace.model.build import Build, BuildStatus, receipt_of
@@ -140,8 +140,7 @@ async def _complete(ctx: Context, ended: BuildCompleted) -> Build:
         )
     )
     await ctx.flush(close=True)
-    await ctx.close_sandboxes()
-    await asyncio.to_thread(remove_tree, ctx.scratch)
+    await ctx.clear()
     return await load_build(ctx)
 
 

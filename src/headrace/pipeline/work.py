@@ -91,6 +91,7 @@ class Worker:
             await self._run(ctx)
         except LeaseLost:
             _log.warning("another worker has taken the build over", build_id=build_id)
+            await self._clear_if_ended(build_id)
         except HeadraceError as exc:
             _log.warning("the build waits for another attempt", build_id=build_id, error=str(exc))
             self._resting[build_id] = time.monotonic() + _REST_SECONDS
@@ -100,6 +101,15 @@ class Worker:
             async with services.db.write(durable=False) as c:
                 await line.end_turn(c, lease)
                 await builds.release(c, lease)
+
+    async def _clear_if_ended(self, build_id: str) -> None:
+        """
+        What was opened here after the worker that took the build over had ended it, and removed what it saw. Before its end, that
+        is still to come.
+        """
+        ctx, build = self._running.get(build_id), await self._services.journal.replay(build_id)
+        if ctx and build and build.status.terminal:
+            await ctx.clear()
 
     async def _context(self, lease: Lease) -> Context:
         services = self._services

@@ -1,8 +1,15 @@
 """What a worker leaves that dies at the wrong moment is found and removed."""
 
+import asyncio
+import time
 from pathlib import Path
 
+import pytest
+from tests.unit.pipeline.conftest import Shop
+
 from headrace.bootstrap import open_services
+from headrace.executor.base import Sandbox
+from headrace.executor.fake import FakeExecutor
 from headrace.model.event import BuildCompleted, BuildCreated
 from headrace.model.plan import StepId
 from headrace.model.project import Project
@@ -10,7 +17,7 @@ from headrace.model.sandbox import SandboxSpec
 from headrace.pipeline.context import sandbox_name
 from headrace.pipeline.recover import recover, sweep
 from headrace.pipeline.services import Services
-from headrace.records import projects
+from headrace.records import builds, projects
 from headrace.settings import Settings
 
 BUILD, PROJECT, VERSION = (f"{kind}_01m7xpeyhy9gptce7gk34taj0d" for kind in ("build", "prj", "ver"))
@@ -62,3 +69,54 @@ async def test_what_a_dead_worker_left_goes_without_a_restart(tmp_path: Path) ->
         await recover(services)
         assert await _left(services) == []
         assert not (tmp_path / "workers" / "w-1-dead.lock").exists()
+
+
+async def test_a_worker_that_comes_back_to_a_build_that_others_ended_leaves_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, opened = shop.services, list[str]()
+
+    async def opens_too_late(spec: SandboxSpec) -> Sandbox:
+        opened.append(spec.id)
+        async with services.db.write() as c:
+            await builds.expire(c, services.worker)
+            assert spec.build_id
+            lease = await builds.claim(c, spec.build_id, "w-2-other", 30)
+        ended = BuildCompleted.model_validate({**ENDED, "build_id": spec.build_id})
+        await services.journal.record(ended, lease=lease, close=True)
+        return await FakeExecutor.open(shop.executor, spec)
+
+    monkeypatch.setattr(shop.executor, "open", opens_too_late)
+    build = await shop.build()
+    assert build.failure
+    assert build.failure.message == "broke"
+    while shop.worker.running:
+        await asyncio.sleep(0.01)
+    assert len(opened) == 1
+    assert await _left(services) == []
+
+
+async def test_a_sandbox_whose_opening_is_cancelled_is_known_to_whoever_closes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    def make(spec: SandboxSpec) -> Sandbox:
+        time.sleep(0.3)
+        return asyncio.run(FakeExecutor.open(shop.executor, spec))
+
+    async def opens_slowly(spec: SandboxSpec) -> Sandbox:
+        begun.set()
+        return await asyncio.to_thread(make, spec)
+
+    monkeypatch.setattr(shop.executor, "open", opens_slowly)
+    building = asyncio.create_task(shop.build())
+    await begun.wait()
+    (ctx,) = shop.worker._running.values()
+    shop.worker.notice_cancel(ctx.build.id)
+    build = await building
+    assert build.status == "cancelled"
+    while shop.worker.running:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.4)
+    assert await _left(shop.services) == []
