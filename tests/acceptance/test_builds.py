@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Server
+    from tests.server import Server
 
 pytestmark = pytest.mark.sandbox
 

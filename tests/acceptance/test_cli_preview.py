@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Server
+    from tests.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.xdist_group("cli-preview")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Server
+    from tests.server import Server
 
 pytestmark = pytest.mark.sandbox
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Server
+    from tests.server import Server
 
 pytestmark = pytest.mark.sandbox
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.conftest import Server, wait_until
+from tests.server import Server, wait_until
 
 #: Takes a while, and writes what differs with each run.
 FILES = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.acceptance.conftest import Server
 from tests.acceptance.previews.conftest import Preview
+from tests.server import Server
 
 pytestmark = pytest.mark.sandbox
 

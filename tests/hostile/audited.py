@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.acceptance.conftest import Server
 from tests.hostile.execaudit import Exec, read_execs, strace, wait_until_traced
 from tests.hostile.fields import Fields, Request
+from tests.server import Server
 
 from headrace.api.app import openapi_document
 
@@ -14,15 +14,13 @@ class AuditedServer(Server):
     """A server whose programs are recorded from its first moment to its last."""
 
     def __init__(self, environment: dict[str, str], data_dir: Path) -> None:
-        super().__init__(environment, data_dir)
         self.programs = data_dir.parent / "programs"
-        self.before = strace(self.programs)
+        super().__init__(environment, data_dir, wrap=strace(self.programs))
 
     def ran(self) -> list[Exec]:
         """Everything that it ran. Ends it."""
-        assert self.process
         self.stop()
-        wait_until_traced(self.programs, self.process.pid)
+        wait_until_traced(self.programs, self.pid)
         return read_execs(self.programs)
 
     def attack(self, values: Iterator[list[str]]) -> Iterator[tuple[Request, int]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.conftest import Server, tar_of, wait_until
+from tests.server import Server, tar_of, wait_until
 from tests.soak.fuzz import served
 
 GIB = 1 << 30
@@ -80,8 +80,7 @@ class Connection:
 
 
 def resident(server: Server) -> int:
-    assert server.process
-    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmRSS:"))) * 1024
 
 
@@ -208,9 +207,8 @@ def test_a_request_with_two_meanings_is_refused(
 
 
 def test_a_token_of_a_megabyte_costs_nothing(server: Server) -> None:
-    assert server.process
     before = resident(server)
-    ticks = _processor_ticks(server.process.pid)
+    ticks = _processor_ticks(server.pid)
     with Connection(server) as connection:
         with suppress(ConnectionError):
             connection.send(
@@ -218,7 +216,7 @@ def test_a_token_of_a_megabyte_costs_nothing(server: Server) -> None:
             )
             connection.send(b"x" * (1 << 20) + b"\r\n\r\n")
         assert connection.answer()[0] in (0, 400, 401, 431)
-    assert _processor_ticks(server.process.pid) - ticks < os.sysconf("SC_CLK_TCK")
+    assert _processor_ticks(server.pid) - ticks < os.sysconf("SC_CLK_TCK")
     assert resident(server) - before < GROWTH_BYTES
 
 

@@ -2,14 +2,13 @@
 
 import base64
 import json
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.conftest import Server
+from tests.server import Server, environment_of, new_data_dir
 
 pytestmark = pytest.mark.sandbox
 
@@ -17,13 +16,8 @@ pytestmark = pytest.mark.sandbox
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, provisions: Path) -> Iterator[Server]:
     """One for all of them: a log belongs to its build."""
-    place = tmp_path_factory.mktemp("logs") / "data"
-    place.mkdir(mode=0o700)
-    for shared in ("base", "tools"):
-        (provisions / shared).mkdir(exist_ok=True)
-        (place / shared).symlink_to(provisions / shared)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    server = Server(kept | {"HEADRACE_DATA_DIR": str(place), "HEADRACE_PORT": "0"}, place)
+    place = new_data_dir(tmp_path_factory.mktemp("logs") / "data", provisions)
+    server = Server(environment_of(place), place)
     server.start()
     yield server
     server.stop()

@@ -16,7 +16,7 @@ from random import Random
 from tests.hostile.audited import AuditedServer
 from tests.hostile.execaudit import violations
 from tests.hostile.hostile_strings import MARK, hostile_strings, in_turn, joined
-from tests.soak.fuzz import settings_of
+from tests.server import environment_of
 
 from endurance.figures import figure
 
@@ -38,7 +38,8 @@ def main() -> int:
         data, canary = Path(place, "data"), Path(place, "canary")
         data.mkdir(mode=0o700)
         # What a build would fetch: nobody is there.
-        server = AuditedServer(settings_of(data, NPM_REGISTRY="http://127.0.0.1:1", GIT_HOSTS="localhost"), data)
+        environment = environment_of(data, executor="fake", npm_registry="http://127.0.0.1:1", git_hosts="localhost")
+        server = AuditedServer(environment, data)
         server.start()
         for values in _rounds(hostile_strings(canary), Random(given.seed)):
             for request, status in server.attack(values):

@@ -8,7 +8,6 @@ log may know of no fault of its own. The short form is `tests/hostile/test_fuzz.
 
 import argparse
 import json
-import os
 import socket
 import tempfile
 import time
@@ -33,7 +32,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.acceptance.conftest import Server
+from tests.server import Server, environment_of
 
 from headrace.api.app import openapi_document
 from headrace.api.uploads import MEDIA_TYPES
@@ -53,20 +52,13 @@ def _archive(_context: object, value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def settings_of(data_dir: Path, **more: str) -> dict[str, str]:
-    """The environment of a server whose executor starts nothing."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    wanted = {"DATA_DIR": str(data_dir), "PORT": "0", "EXECUTOR": "fake", **more}
-    return kept | {f"HEADRACE_{name}": value for name, value in wanted.items()}
-
-
 @contextmanager
 def served() -> Iterator[Server]:
     """A server process of its own, whose executor starts nothing."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
         data = Path(place, "data")
         data.mkdir(mode=0o700)
-        server = Server(settings_of(data, UPLOAD_BYTES="200000", CLONE_SECONDS="2"), data)
+        server = Server(environment_of(data, executor="fake", upload_bytes=200_000, clone_seconds=2), data)
         try:
             server.start()
             yield server
@@ -260,8 +252,7 @@ class Fuzzer:
 
     def check_server(self) -> None:
         """The server is the one that was started, is well, and has noted no fault of its own."""
-        assert self.server.process
-        assert self.server.process.poll() is None
+        assert self.server.running
         assert self.server.http.get("/builds").status_code == 200
         kept = self.server.http.get(f"/projects/{self.things.project}/files").json()["files"]
         log = self.server.log.read_text(errors="replace")

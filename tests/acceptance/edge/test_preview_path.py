@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Server
+    from tests.server import Server
 
 PAGE = "<!doctype html><html><head><title>shop</title></head><body>hello</body></html>"
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}

@@ -8,8 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.acceptance.conftest import Server
 from tests.acceptance.previews.conftest import PAGE, Preview, edited, example_files
+from tests.server import Server
 
 pytestmark = pytest.mark.sandbox
 

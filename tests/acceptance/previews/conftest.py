@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.acceptance.conftest import Server, wait_until
+from tests.server import Server, wait_until
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "react-vite"
 PAGE = "src/App.tsx"

@@ -4,8 +4,8 @@ import threading
 from typing import Any
 
 import pytest
-from tests.acceptance.conftest import wait_until
 from tests.acceptance.previews.conftest import BROKEN, EXAMPLE, PAGE, TEXT, Preview, edited
+from tests.server import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.acceptance.conftest import Server, wait_until
 from tests.acceptance.previews.conftest import PAGE, Preview, edited, example_files, left_in
+from tests.server import Server, wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.acceptance.conftest import Server
 from tests.acceptance.previews.conftest import Preview
+from tests.server import Server
 
 pytestmark = pytest.mark.sandbox
 

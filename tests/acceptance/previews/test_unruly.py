@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.acceptance.conftest import Server, wait_until
 from tests.acceptance.previews.conftest import Preview, left_in
+from tests.server import Server, wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterator
 
+from tests.server import ENDED, wait_until
+
 from endurance import projects
 from endurance.rig import Rig
-from endurance.server import ENDED, wait_until
 
 
 def cancel_times(rig: Rig, count: int) -> Iterator[float]:

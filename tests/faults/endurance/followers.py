@@ -16,9 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.server import ENDED
+
 from endurance.figures import percentile
 from endurance.rig import Promised, Rig
-from endurance.server import ENDED
 
 #: As a browser does after the `retry:` that a stream begins with.
 _COME_BACK_SECONDS = (1.0, 4.0)

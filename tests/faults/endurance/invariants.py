@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.server import ENDED
+
 from endurance import projects
 from endurance.rig import Promised, Rig
-from endurance.server import ENDED
 
 #: Every build has ended this long after its fault has.
 TERMINAL_SECONDS = 60.0

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import httpx2
+from tests.server import ENDED
 
 from endurance.rig import Promised, Rig
-from endurance.server import ENDED
 
 _MASK = 0xFFFFFFFF
 _WEEK = 7 * 24 * 3600.0

@@ -10,7 +10,7 @@ _LIBRARY = "libfaketimeMT.so.1"
 
 @fault("F38", "the clock jumps by an hour, forth or back", own_rig=True)
 def jump(rig: Rig) -> None:
-    rig.server.terminate()
+    rig.server.stop()
     offset = rig.place / "offset"
     offset.write_text("+0s\n")
     library = next(Path("/usr/lib").glob(f"*/faketime/{_LIBRARY}"))

@@ -28,7 +28,7 @@ def locked(rig: Rig) -> None:
 @fault("F19", "the database is gone or damaged when the server starts")
 def lost(rig: Rig) -> None:
     rig.any_build()
-    rig.server.terminate()
+    rig.server.stop()
     path = rig.data_dir / "headrace.db"
     kept = path.with_name("kept.db")
     shutil.copy(path, kept)

@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from tests.server import wait_until
+
 from endurance.injection import fault
 from endurance.power import Disk
 from endurance.rig import STEPS, Rig
-from endurance.server import wait_until
 
 #: What a client may be told while a disk takes nothing.
 NOT_NOW = (503, 507)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.server import wait_until
+
 from endurance.injection import fault
 from endurance.rig import Promised, Rig
-from endurance.server import wait_until
 
 _MEMORY_BYTES = 384 * 2**20
 _HUNGRY = "node -e 'const a = []; for (;;) a.push(Buffer.alloc(1 << 22, 1))'"
@@ -79,7 +80,7 @@ def _machine(rig: Rig, controller: str) -> Iterator[Path]:
     group = tree
     enter = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
     try:
-        rig.server.terminate()
+        rig.server.stop()
         rig.server = rig.another_server(wrap=enter)
         rig.server.start()
         yield group

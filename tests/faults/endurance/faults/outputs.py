@@ -69,7 +69,7 @@ def readers_cut(rig: Rig) -> None:
 
 @fault("F5b", "the server ends while many read a stream")
 def readers_sent_away(rig: Rig) -> None:
-    _followed(rig, rig.server.terminate)
+    _followed(rig, rig.server.stop)
 
 
 def _followed(rig: Rig, end: "object") -> None:

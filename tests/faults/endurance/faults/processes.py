@@ -8,10 +8,10 @@ import time
 from contextlib import suppress
 
 import httpx2
+from tests.server import wait_until
 
 from endurance.injection import fault
 from endurance.rig import STEPS, Promised, Rig
-from endurance.server import wait_until
 
 LOST = ("sandbox_died",)
 
@@ -63,7 +63,7 @@ def supervisor_killed_alone(rig: Rig) -> None:
 def server_ended(rig: Rig) -> None:
     build = rig.any_build(lines=60)
     rig.until_phase(build, rig.random.choice(("queued", *STEPS)))
-    rig.server.terminate()
+    rig.server.stop()
     rig.server.start()
 
 

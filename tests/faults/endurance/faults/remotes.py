@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.acceptance.git.git_host import GitHost, hosting, make_certificate
+from tests.server import wait_until
 
 from endurance.injection import fault
 from endurance.rig import Promised, Rig
-from endurance.server import wait_until
 
 _REGISTRY = "registry.test"
 _NAME_SERVER = "127.0.0.77"
@@ -224,7 +224,7 @@ def _restarted(rig: Rig, **settings: object) -> Iterator[None]:
     """A server with other settings, which sees what is mounted by now; and one as before at the end."""
     before = rig.settings
     for rig.settings in ({**before, **settings}, before):
-        rig.server.terminate()
+        rig.server.stop()
         rig.server = rig.another_server()
         rig.server.start()
         if rig.settings is not before:

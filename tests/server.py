@@ -1,4 +1,4 @@
-"""A `headrace serve` of our own over a data directory: started, killed, frozen, started again."""
+"""A `headrace serve` of our own over a data directory, started, killed, frozen, started again; and what its clients do."""
 
 import io
 import json
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ import httpx2
 ENDED = ("succeeded", "failed", "cancelled")
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], object], seconds: float, what: str = "it") -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -27,43 +26,35 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
         time.sleep(0.01)
 
 
-def provisions() -> Path:
-    """Base system and tool chains, made once and shared by all data directories of this machine's tests."""
-    kept = os.environ.get("TEST_PROVISIONS")
-    return Path(kept) if kept else Path(tempfile.gettempdir()) / f"headrace-provisions-{os.getuid()}"
-
-
-def new_data_dir(place: Path) -> Path:
-    """An empty data directory that needs not fetch what every build needs."""
+def new_data_dir(place: Path, provisions: Path) -> Path:
+    """An empty data directory that needs not fetch what every build needs: base system and tool chains are among `provisions`."""
     place.mkdir(mode=0o700, exist_ok=True)
     for shared in ("base", "tools"):
-        (provisions() / shared).mkdir(parents=True, exist_ok=True)
-        (place / shared).symlink_to(provisions() / shared)
+        (provisions / shared).mkdir(parents=True, exist_ok=True)
+        (place / shared).symlink_to(provisions / shared)
     return place
 
 
-class Server:
-    """`wrap` is a command that starts the server; `settings` are variables without their prefix."""
+def environment_of(data_dir: Path, **settings: object) -> dict[str, str]:
+    """Of a server, or of a command line, over this directory. `settings` are variables without their prefix."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    own = {"HEADRACE_DATA_DIR": str(data_dir), "HEADRACE_PORT": "0", "NO_COLOR": "1"}
+    return kept | own | {f"HEADRACE_{name.upper()}": str(value) for name, value in settings.items()}
 
-    def __init__(
-        self,
-        data_dir: Path,
-        *,
-        settings: Mapping[str, object],
-        wrap: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
-    ) -> None:
+
+class Server:
+    """`wrap` is a command that starts the server."""
+
+    def __init__(self, environment: Mapping[str, str], data_dir: Path, *, wrap: Sequence[str] = ()) -> None:
+        self.environment = dict(environment)
         self.data_dir = data_dir
         self.wrap = tuple(wrap)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-        own = {"HEADRACE_DATA_DIR": str(data_dir), "HEADRACE_PORT": "0", "NO_COLOR": "1"}
-        given = {f"HEADRACE_{name.upper()}": str(value) for name, value in settings.items()}
-        self.environment = kept | own | given | dict(env or {})
         # Beside the directory: it may be on a disk that is full.
         self.log = data_dir.parent / f"{data_dir.name}.log"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
+        self.http = httpx2.Client()
 
     @property
     def pid(self) -> int:
@@ -75,10 +66,8 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def start(self, seconds: float = 60) -> None:
-        said = self.data_dir.parent / f"{self.data_dir.name}.pid"
         announced = self.data_dir / "server.json"
         before = announced.read_bytes() if announced.exists() else b""
-        said.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.wrap, sys.executable, "-m", "headrace", "serve"],
@@ -109,9 +98,11 @@ class Server:
         self._signal(signal.SIGKILL)
         self._gone(10)
 
-    def terminate(self, seconds: float = 30) -> None:
-        self._signal(signal.SIGTERM)
-        self._gone(seconds)
+    def stop(self, seconds: float = 30) -> None:
+        """In order, if it runs."""
+        if self.running:
+            self._signal(signal.SIGTERM)
+            self._gone(seconds)
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -124,12 +115,13 @@ class Server:
             with suppress(ProcessLookupError):
                 self.thaw()
             try:
-                self.terminate()
+                self.stop()
             except AssertionError:
                 self.kill()
 
     def _signal(self, number: signal.Signals) -> None:
-        os.kill(self._pid, number)
+        assert self._process is not None
+        os.kill(self._pid or self._process.pid, number)
 
     def _gone(self, seconds: float) -> None:
         assert self._process is not None
@@ -159,9 +151,10 @@ class Server:
     def project(self, name: str) -> dict[str, Any]:
         return self.json("POST", "/workspaces/default/projects", json={"name": name})
 
-    def upload(self, project_id: str, files: Mapping[str, str]) -> httpx2.Response:
+    def upload(self, project_id: str, files: Mapping[str, str], **query: str) -> dict[str, Any]:
         headers = {"Content-Type": "application/x-tar"}
-        return self.ask("POST", f"/projects/{project_id}/versions", content=tar_of(files), headers=headers)
+        path = f"/projects/{project_id}/versions"
+        return self.json("POST", path, params=query, content=tar_of(files), headers=headers)
 
     def build(self, project_id: str, **options: Any) -> dict[str, Any]:
         return self.json("POST", f"/projects/{project_id}/builds", json={"options": options})
@@ -172,12 +165,13 @@ class Server:
     def cancel(self, build_id: str) -> httpx2.Response:
         return self.ask("POST", f"/builds/{build_id}/cancel")
 
-    def until_ended(self, build_id: str, seconds: float = 60) -> dict[str, Any]:
+    def until_ended(self, build_id: str, seconds: float = 90) -> dict[str, Any]:
         wait_until(lambda: self.see(build_id)["status"] in ENDED, seconds, f"the end of {build_id}")
         return self.see(build_id)
 
     def events(self, build_id: str) -> list[dict[str, Any]]:
         answer = self.ask("GET", f"/builds/{build_id}/events")
+        assert answer.is_success, answer.text
         return [json.loads(line) for line in answer.content.split(b"\n") if line]
 
     def log_path(self, build_id: str) -> Path:
@@ -199,6 +193,14 @@ class Server:
             return False
 
         wait_until(is_there, seconds, f"{' '.join(parts)} in the log of {build_id}")
+
+    def until_event(self, build_id: str, seconds: float = 60, **wanted: str) -> None:
+        """Until an event with these fields is in the log."""
+        wait_until(
+            lambda: any(all(e.get(k) == v for k, v in wanted.items()) for e in self.events(build_id)),
+            seconds,
+            f"{wanted} in the log of {build_id}",
+        )
 
     def site(self, slug: str, path: str = "/") -> httpx2.Response:
         host = f"{slug}.localhost:{self.url.rpartition(':')[2]}"
