@@ -79,7 +79,10 @@ def log_whole(rig: Rig) -> None:
 def _check_count(build: Promised, row: dict[str, Any], lines: list[dict[str, Any]], step: str) -> None:
     counted = [e["line"] for e in lines if e["line"].startswith(f"{step} ") and e["stream"] == "stdout"]
     expected = [f"{step} {n} {total}" for n, total in enumerate(projects.sums(len(counted)))]
-    assert counted == expected, f"{build.id}: the lines of {step} are not those that were printed"
+    wrong = next((n for n, pair in enumerate(zip(counted, expected, strict=True)) if pair[0] != pair[1]), None)
+    assert wrong is None, (
+        f"{build.id}: line {wrong} of {step} is not the one that was printed: {counted[max(0, wrong - 2) :][:6]}"
+    )
     if build.lines and row["status"] == "succeeded" and step == "build":
         assert len(counted) == build.lines, f"{build.id}: {len(counted)} of {build.lines} lines of {step}"
 
