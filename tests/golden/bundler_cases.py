@@ -163,6 +163,23 @@ CASES: dict[str, Case] = {
     "gatsby-query": Case("gatsby", edit("src/pages/index.js", "        title\n", "        titel\n")),
     "gatsby-throws": Case("gatsby", edit("src/components/title.js", "return <h1>", "undefined.x\n  return <h1>")),
     "gatsby-config-plugin": Case("gatsby", edit("gatsby-config.js", "siteMetadata", "plugins: ['gatsby-plugin-sharp'], siteMetadata")),
+    # What is run before a bundler, and words of programs that nobody knows
+    "vitest-fails": Case("tools", both(script("vitest run && vite build"), edit("src/sum.js", "a + b", "a - b"))),
+    "vitest-throws": Case("tools", both(script("vitest run && vite build"), edit("src/sum.js", "return a + b", "return a.x.y + b"))),
+    "prettier-style": Case("tools", both(script("prettier --check src && vite build"), edit("src/sum.js", "a + b", "a+b"))),
+    "prettier-syntax": Case("tools", both(script("prettier --check src && vite build"), edit("src/sum.js", "return a + b;", "return a + ;"))),
+    "stylelint-rule": Case("tools", both(script("stylelint src/*.scss && vite build"), edit("src/theme.scss", "color: $red", "colr: $red"))),
+    "biome-lint": Case("tools", both(script("biome ci src/sum.js && vite build"), edit("src/sum.js", "return a + b;", "debugger;\n  return a + b;"))),
+    "vite-scss-brace": Case("tools", edit("src/theme.scss", "color: $red;\n}", "color: $red;\n")),
+    "vite-declared-twice": Case("tools", edit("src/main.js", "import './style.css'", "import { sum } from './sum.js';\nimport './style.css'")),
+    "tsc-missing-base": Case("tools", both(script("tsc"), edit("tsconfig.json", '"compilerOptions"', '"extends": "./tsconfig.base.json",\n  "compilerOptions"'))),
+    "tsc-missing-types": Case("tools", both(script("tsc"), edit("tsconfig.json", '"types": []', '"types": ["nodee"]'))),
+    "tsc-node-types": Case("tools", both(script("tsc"), edit("src/lib.ts", "export const", "import fs from 'node:fs'\nconsole.log(fs)\nexport const"))),
+    "sh-copy-of-nothing": Case("tools", script("cp -r static dist && vite build")),
+    "node-spawn": Case("tools", script("cross-env NODE_ENV=production vitee build")),
+    "node-require-in-module": Case("tools", both(script("node b.js"), write("b.js", "const fs = require('fs')\nconsole.log(fs)\n"))),
+    "node-missing-export": Case("tools", both(script("node b.js"), write("b.js", "import { readFil } from 'fs'\nconsole.log(readFil)\n"))),
+    "log-last-word": Case("tools", both(script("node b.js"), write("posts/first.md", "x\n"), write("b.js", "console.error('ERROR: posts/first.md has no title')\nprocess.exit(1)\n"))),
 }  # fmt: skip
 
 #: Nothing is wrong in these: no diagnostic may be found, whatever words the log has.

@@ -71,6 +71,13 @@ def write(path: str, text: str) -> Change:
     return change
 
 
+def in_utf16(path: str) -> Change:
+    def change(root: Path) -> None:
+        (root / path).write_bytes((root / path).read_text().encode("utf-16"))
+
+    return change
+
+
 def remove(path: str) -> Change:
     return lambda root: (root / path).unlink()
 
@@ -130,6 +137,16 @@ CASES: dict[str, Case] = {
     "tsc6-type-error": Case(OLD, both(script("tsc --noEmit && vite build"), edit("src/main.ts", "const start: number = 1", "const start: number = '1'"))),
     "tsc6-pretty": Case(OLD, both(script("tsc --noEmit --pretty && vite build"), edit("src/main.ts", "const start: number = 1", "const start: number = '1'"))),
     "vue-tsc-template": Case(VUE, edit("src/components/HelloWorld.vue", "@click=\"count++\"", "@click=\"counter++\"")),
+    # what a merge, an editor or a typing mistake leaves
+    "vite-conflict": Case(VANILLA, edit("src/style.css", "  color-scheme: light dark;", "<<<<<<< HEAD\n  color-scheme: light dark;\n=======\n  color-scheme: light dark; \n>>>>>>> feature")),
+    "vite-utf16": Case(VANILLA, in_utf16("src/counter.js")),
+    "vite-unknown-option": Case(VANILLA, script("vite build --outdir out")),
+    "vite-config-env": Case(VANILLA, write("vite.config.js", "if (!process.env.API_URL) throw new Error('API_URL is required')\nexport default {}\n")),
+    "vite-config-target": Case(VANILLA, write("vite.config.js", "export default { build: { target: 'es1999' } }\n")),
+    "sh-part-of-a-name": Case(VANILLA, script("vit build")),
+    "environment-own-check": Case(VANILLA, both(script("node check.js && vite build"), write("check.js", "const need = ['VITE_API']\nfor (const n of need) {\n  if (!process.env[n]) {\n    console.error(`Missing env var ${n}`)\n    process.exit(1)\n  }\n}\n"))),
+    "tsc-tsconfig-json": Case(REACT, edit("tsconfig.app.json", '"target": "es2023",', '"target": "es2023"')),
+    "tsc-missing-reference": Case(REACT, remove("tsconfig.node.json")),
     # vite 8, rolldown
     "vite-missing-asset": Case(REACT, edit(APP, "./assets/hero.png", "./assets/heros.png")),
     "vite-wrong-import-path": Case(VANILLA, edit("src/main.js", "./counter.js", "./Counter.js")),

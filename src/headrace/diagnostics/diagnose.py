@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from headrace.diagnostics.astro import Astro
 from headrace.diagnostics.base import Found, LogLine, Parser
+from headrace.diagnostics.biome import Biome
 from headrace.diagnostics.bun import Bun
 from headrace.diagnostics.create_react_app import CreateReactApp
 from headrace.diagnostics.docusaurus import Docusaurus
@@ -27,13 +28,18 @@ from headrace.diagnostics.parcel import Parcel
 from headrace.diagnostics.places import Places
 from headrace.diagnostics.pnpm import Pnpm
 from headrace.diagnostics.postcss import Postcss
+from headrace.diagnostics.prettier import Prettier
 from headrace.diagnostics.rollup import Rollup
+from headrace.diagnostics.said import Said
 from headrace.diagnostics.sass import Sass
 from headrace.diagnostics.shell import Shell
+from headrace.diagnostics.stylelint import Stylelint
 from headrace.diagnostics.svelte_check import SvelteCheck
 from headrace.diagnostics.tasks import apart
 from headrace.diagnostics.tsc import Tsc
+from headrace.diagnostics.unset import Unset
 from headrace.diagnostics.vite import Vite
+from headrace.diagnostics.vitest import Vitest
 from headrace.diagnostics.webpack import Webpack
 from headrace.diagnostics.window import window
 from headrace.diagnostics.yarn_berry import YarnBerry
@@ -62,6 +68,10 @@ PARSERS: tuple[Parser, ...] = (
     Rollup(),
     Esbuild(),
     Eslint(),
+    Stylelint(),
+    Biome(),
+    Prettier(),
+    Vitest(),
     Pnpm(),
     YarnClassic(),
     YarnBerry(),
@@ -69,7 +79,7 @@ PARSERS: tuple[Parser, ...] = (
     Npm(),
     NodeVersion(),
 )
-LAST: tuple[Parser, ...] = (Shell(), Node())
+LAST: tuple[Parser, ...] = (Shell(), Node(), Unset())
 
 
 #: The working directory at the beginning of a path; `./app/page.tsx` is another one.
@@ -144,7 +154,7 @@ def _find(lines: Sequence[LogLine], places: Places) -> list[Found]:
     found = [one for parser in PARSERS for one in parser.parse(lines, places)]
     if all(one.consequence or one.reason is FailureReason.COMMAND_FAILED for one in found):
         found += [one for parser in LAST for one in parser.parse(lines, places)]
-    return merged(found)
+    return merged(found or list(Said().parse(lines, places)))
 
 
 def _from_the_project(diagnostic: Diagnostic) -> Diagnostic:

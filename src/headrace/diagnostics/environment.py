@@ -4,7 +4,7 @@ import re
 
 _NAME = r"['\"`]?(?P<{0}>[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])['\"`]?"
 _SAYS = re.compile(
-    r"(?:[Mm]issing|[Rr]equired|[Uu]ndefined|[Uu]nset|[Ii]nvalid)(?: required)? (?:env(?:ironment)?(?: variables?| vars?)?|env vars?)(?: named)?:? "
+    r"(?:[Mm]issing|[Rr]equired|[Uu]ndefined|[Uu]nset|[Ii]nvalid)(?: required)? (?:env(?:ironment)?(?: ?variables?| vars?)?|env vars?)(?: named)?:? "
     + _NAME.format("a")
     + r"|[Ee]nv(?:ironment)? var(?:iable)?s? "
     + _NAME.format("b")

@@ -45,6 +45,10 @@ _BUILT_IN = frozenset(
 _ALIAS = re.compile(r"(?:[@~#]|\$(?!lib\b)\w+)/(?P<rest>.+)|\$lib/(?P<lib>.+)|#(?P<hash>\w.*)")
 
 
+def is_built_in(module: str) -> bool:
+    return module.startswith("node:") or module in _BUILT_IN
+
+
 class Unresolved(NamedTuple):
     reason: FailureReason
     hint: str
@@ -57,7 +61,7 @@ def unresolved(module: str, importer: str | None, places: Places) -> Unresolved:
         return _file(module, importer, places)
     if alias := _ALIAS.fullmatch(module):
         return _aliased(module, alias, places)
-    if module.startswith("node:") or module in _BUILT_IN:
+    if is_built_in(module):
         hint = f"{module} is a module of Node, which browsers don't have: import it only in code for the server"
         return Unresolved(FailureReason.MISSING_DEPENDENCY, hint)
     package = package_of(module)

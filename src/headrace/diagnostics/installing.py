@@ -12,6 +12,7 @@ _LOCKS = (
     ("yarn.lock", "yarn"),
     ("package-lock.json", "npm"),
 )
+_MANAGERS = frozenset({"npm", "pnpm", "yarn", "bun", "bunx", "npx"})
 _PACKAGE = re.compile(r"(@[\w.-]+/[\w.-]+|[\w-][\w.-]*)(/.*)?")
 
 #: Packages whose name is not the one that is imported or called.
@@ -55,3 +56,13 @@ def package_of(module: str) -> str:
 def provider(program: str) -> str:
     """The package that brings a program."""
     return _PROVIDERS.get(program, program)
+
+
+def missing_program_hint(name: str, places: Places) -> str:
+    """What to do when a script calls a program that is not there."""
+    if name in _MANAGERS:
+        return (
+            f"the script calls {name}, which this build does not have: name it in packageManager, or call the programs"
+        )
+    command = add_command(provider(name), places, development=True)
+    return f"add its package and commit the lock file: `{command}`; or correct the name of the program in the script"

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection
 
 from headrace.diagnostics.base import Found
+from headrace.diagnostics.conflict import CONFLICT_HINT, conflict_line
 from headrace.diagnostics.fit import cut
 from headrace.model.diagnostic import FailureReason
 
@@ -20,12 +21,15 @@ _REPOSITORY = re.compile(
     r"(?:https?|ssh|git)://[^\s/'\"]{1,200}/(?P<path>[\w.-]{1,100}(?:/[\w.-]{1,100})?)"
     r"|@github:(?P<short>[\w.-]{1,100}/[\w.-]{1,100})"
 )
-_SKIPPED = ("package-lock.json", "tsconfig")
+#: Reasons that a file gives which is not what it should be.
+_UNREADABLE = frozenset({FailureReason.SYNTAX_ERROR, FailureReason.CONFIG_ERROR})
+#: Not written by people; and JSON in which comments are allowed.
+_LOCK, _COMMENTED = "package-lock.json", "tsconfig"
 
 
 def located(found: Found, files: Collection[str], read: Read) -> Found:
     """The same finding, with file, line, column and excerpt where the text it is about stands in exactly one place."""
-    return _with_source(_placed(found, files, read), read)
+    return _with_source(_at_conflict(_placed(found, files, read), read), read)
 
 
 def about_repository(found: Found) -> Found:
@@ -35,6 +39,26 @@ def about_repository(found: Found) -> Found:
     said = f"{found.diagnostic.message}\n{found.diagnostic.excerpt or ''}"
     match = _REPOSITORY.search(said)
     return found.but(needle=(match["path"] or match["short"]).removesuffix(".git")) if match else found
+
+
+def _at_conflict(found: Found, read: Read) -> Found:
+    """What a merge left in a file is the cause of whatever a tool finds strange about that file."""
+    diagnostic = found.diagnostic
+    if found.reason not in _UNREADABLE or diagnostic.file is None:
+        return found
+    line = conflict_line(_text(read, diagnostic.file))
+    if line is None:
+        return found
+    said = diagnostic.message if "conflict" in diagnostic.message.lower() else f"merge conflict ({diagnostic.message})"
+    return found.but(
+        diagnostic=diagnostic.but(
+            message=said,
+            line=line,
+            column=1,
+            excerpt=diagnostic.excerpt if diagnostic.line == line else None,
+            hint=CONFLICT_HINT,
+        )
+    )
 
 
 def _with_source(found: Found, read: Read) -> Found:
@@ -83,7 +107,8 @@ def _counted_in_the_source(found: Found, read: Read) -> Found:
 def _searched(found: Found, files: Collection[str], read: Read) -> Found:
     places = []
     for path in sorted(path for path in files if path.endswith(found.endings))[:_MOST_FILES]:
-        if path.rpartition("/")[2].startswith(_SKIPPED):
+        name = path.rpartition("/")[2]
+        if name == _LOCK or (not found.needle and name.startswith(_COMMENTED)):
             continue
         text = _text(read, path)
         place = _first_place(text, found.needle) if found.needle else _json_mistake(text)
@@ -101,7 +126,9 @@ def _text(read: Read, path: str) -> str:
 
 
 def _first_place(text: str, needle: str) -> tuple[int, int] | None:
-    at = text.find(needle)
+    """The first place of `needle` as a word of its own: the program vit is not in "name": "vanilla-vite"."""
+    whole = re.search(rf"(?<![\w-]){re.escape(needle)}(?![\w-])", text)
+    at = whole.start() if whole else text.find(needle)
     if at < 0:
         return None
     return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)

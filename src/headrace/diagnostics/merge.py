@@ -36,12 +36,28 @@ def merged(found: Sequence[Found]) -> list[Found]:
         before.append(text)
         lines.add(diagnostic.log_seq)
         unique.append(one)
+    unique = [one for one in unique if not _said_better(one, unique)]
     causes = [one for one in unique if not _is_consequence(one)]
     explained = any(one.reason is not FailureReason.COMMAND_FAILED for one in causes)
     if causes and not explained:
         # A stack trace without a known reason explains less than the step that failed.
         causes = [one for one in unique if not _is_consequence(one) or one.consequence]
     return sorted(causes or unique, key=_rank)
+
+
+def _said_better(one: Found, others: Sequence[Found]) -> bool:
+    """Whether another tool says the same of the same file, and in which line."""
+    diagnostic = one.diagnostic
+    if diagnostic.file is None or diagnostic.line is not None:
+        return False
+    text = _normal(diagnostic.message)
+    return any(
+        other.diagnostic.file == diagnostic.file
+        and other.diagnostic.line is not None
+        and other.diagnostic.tool != diagnostic.tool
+        and _same(text, _normal(other.diagnostic.message))
+        for other in others[:_COMPARED]
+    )
 
 
 def _rank(one: Found) -> tuple[bool, bool, bool]:

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
+from headrace.diagnostics.environment import missing_variables, variable_hint
 from headrace.diagnostics.imports import unresolved
+from headrace.diagnostics.installing import missing_program_hint
+from headrace.diagnostics.manifest_lines import manifest
 from headrace.diagnostics.network import host_in
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
@@ -16,6 +19,9 @@ _ERROR = re.compile(
 _SOURCE = re.compile(r"^(?P<file>(?:file://)?/[^:\s][^:]*|[\w@./-]+\.\w+):(?P<line>\d+)$")
 _FRAME = re.compile(r"^\s+at (?:.* \()?(?P<file>(?:file://)?/[^():]+):(?P<line>\d+):(?P<column>\d+)\)?")
 _IMPORT = re.compile(r"Cannot find (?:module|package) '(?P<module>[^']+)'(?: imported from (?P<importer>\S+))?")
+_NO_REQUIRE = re.compile(r"^(?:require|module|exports|__dirname|__filename) is not defined in ES module scope")
+_SPAWN = re.compile(r"^spawn (?P<name>[\w@.+-]+) ENOENT$")
+_OPTION = re.compile(r"^[Uu]nknown (?:option|argument):? [`'\"]?(?P<name>--?[\w-]+)")
 _CODE = re.compile(r"^\s*code: '(?P<code>\w+)'")
 #: Codes of connections that could not be had.
 _NO_CONNECTION = frozenset(
@@ -57,11 +63,27 @@ def _found(lines: Sequence[LogLine], at: int, places: Places) -> Found:
     code = match["code"] or next((found["code"] for text in below if (found := _CODE.match(text))), None)
     text = "\n".join((match["text"], *below))
     reason, hint, message, needle = FailureReason.COMMAND_FAILED, None, match["text"], None
-    if imported := _IMPORT.search(match["text"]):
+    if program := _SPAWN.search(match["text"]):
+        reason, message = FailureReason.MISSING_DEPENDENCY, f"the program {program['name']} is not there"
+        hint, needle = missing_program_hint(program["name"], places), program["name"]
+        file, line, column = (file, line, column) if file else (manifest(places), None, None)
+    elif option := _OPTION.search(match["text"]):
+        reason, needle = FailureReason.CONFIG_ERROR, option["name"]
+        hint = "correct the option in the command; the program's own --help lists what it takes"
+        file, line, column = (file, line, column) if file else (manifest(places), None, None)
+    elif imported := _IMPORT.search(match["text"]):
         importer = places.find(imported["importer"]) if imported["importer"] else file
         reason, hint = unresolved(_relative(imported["module"]), importer, places)
         file, line, column = _importer(importer, file, line, column)
+        if file is None and not imported["importer"] and imported["module"].startswith("/"):
+            # Nothing asked for it but the command itself.
+            file = manifest(places)
         needle = imported["module"].rpartition("/")[2] if imported["module"].startswith("/") else imported["module"]
+    elif _NO_REQUIRE.match(match["text"]):
+        reason = FailureReason.SYNTAX_ERROR
+        hint = 'package.json says "type": "module": use import, or give the file the ending .cjs'
+    elif names := missing_variables(match["text"]):
+        reason, hint, needle = FailureReason.MISSING_ENV, variable_hint(names), names[0]
     elif match["class"] == "SyntaxError" or "JSON" in match["text"]:
         reason = FailureReason.SYNTAX_ERROR
     elif code in _NO_CONNECTION:

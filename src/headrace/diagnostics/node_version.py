@@ -24,6 +24,9 @@ _TOO_OLD = re.compile(
     r"crypto\$?\d?\.(?:hash|getRandomValues) is not a function|(?:ReferenceError|Error): (?:structuredClone|CustomEvent|ReadableStream|File|fetch|WebSocket|crypto|navigator) is not defined"
     r"|The requested module '(?:node:)?(?:util|fs|module|path|process|fs/promises)' does not provide an export named|\.(?:toSorted|toReversed|findLast|with|at) is not a function|No such built-in module: node:"
 )
+#: What Node prints below an uncaught error; this and later versions have all of the above, and the mistake is another one.
+_USED = re.compile(r"^Node\.js v(\d{1,3})\.")
+_NEW = 22
 #: A cache of compiled scripts that old command lines load, such as that of webpack-cli 3; it compiles ES modules as scripts.
 _CACHED = re.compile(r"node_modules/v8-compile-cache/")
 _MODULE = re.compile(r"^SyntaxError: Cannot use import statement outside a module")
@@ -43,6 +46,7 @@ class NodeVersion:
     tool: ClassVar[str] = "node"
 
     def parse(self, lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
+        new = any((used := _USED.match(line.text)) and int(used[1]) >= _NEW for line in lines)
         for at, line in enumerate(lines):
             if _SUBJECT.search(line.text):
                 text = " ".join(near.text.strip() for near in lines[at : at + 3])
@@ -56,7 +60,7 @@ class NodeVersion:
                 ]
             if _MODULE.match(line.text) and any(_CACHED.search(near.text) for near in lines[at : at + 10]):
                 return [_found("v8-compile-cache can't load ES modules on this Node", "20", line, places, _CACHED_HINT)]
-            if _TOO_OLD.search(line.text):
+            if not new and _TOO_OLD.search(line.text):
                 return [_found(f"{line.text.strip()}: a newer Node has it", ">=22.12", line, places)]
         return ()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
-from headrace.diagnostics.installing import add_command, provider
+from headrace.diagnostics.installing import missing_program_hint
 from headrace.diagnostics.manifest_lines import manifest
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
@@ -15,7 +15,12 @@ _NOT_FOUND = re.compile(
     _SHELL + r"(?P<name>[\w@./+-]+): (?:command )?not found$|^(?:bun: )?command not found: (?P<other>[\w@./+-]+)$"
 )
 _NOT_ALLOWED = re.compile(_SHELL + r"(?P<name>[\w@./+-]+): Permission denied$")
-_MANAGERS = frozenset({"npm", "pnpm", "yarn", "bun", "bunx", "npx"})
+
+
+#: The small programs that scripts copy and move with.
+_NO_FILE = re.compile(
+    r"^(?:/(?:usr/)?bin/)?(?:cp|mv|cat|rm|ls|mkdir|sed|tar|ln): (?:cannot \w+ |can't \w+ )?(?:regular file )?['\"‘]?(?P<name>[\w@./+ -]+?)['\"’]?: No such file or directory$"  # noqa: RUF001
+)
 
 
 class Shell:
@@ -25,6 +30,8 @@ class Shell:
         for line in lines:
             if match := _NOT_FOUND.match(line.text):
                 return [_missing(match["name"] or match["other"], line, places)]
+            if match := _NO_FILE.match(line.text):
+                return [_absent(match["name"], line, places)]
             if match := _NOT_ALLOWED.match(line.text):
                 return [_forbidden(match["name"], line, places)]
         return ()
@@ -41,7 +48,22 @@ def _missing(name: str, line: LogLine, places: Places) -> Found:
             code="127",
             file=manifest(places),
             excerpt=line.text,
-            hint=_hint(name, places),
+            hint=missing_program_hint(name, places),
+            log_seq=line.seq,
+        ),
+    )
+
+
+def _absent(name: str, line: LogLine, places: Places) -> Found:
+    return Found(
+        reason=FailureReason.MISSING_DEPENDENCY,
+        needle=name,
+        diagnostic=Diagnostic(
+            tool="sh",
+            severity="error",
+            message=f"{name} is not there ({line.text.strip()})",
+            file=manifest(places),
+            hint="is it committed, written in the same letters, and made by an earlier command?",
             log_seq=line.seq,
         ),
     )
@@ -61,12 +83,3 @@ def _forbidden(name: str, line: LogLine, places: Places) -> Found:
             log_seq=line.seq,
         ),
     )
-
-
-def _hint(name: str, places: Places) -> str:
-    if name in _MANAGERS:
-        return (
-            f"the script calls {name}, which this build does not have: name it in packageManager, or call the programs"
-        )
-    command = add_command(provider(name), places, development=True)
-    return f"add its package and commit the lock file: `{command}`; or correct the name of the program in the script"

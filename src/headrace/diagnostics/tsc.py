@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
-from headrace.diagnostics.imports import unresolved
+from headrace.diagnostics.imports import is_built_in, unresolved
 from headrace.diagnostics.installing import add_command, package_of
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
@@ -16,6 +16,11 @@ _NO_PLACE = re.compile(r"^error (?P<code>TS\d+): (?P<text>.*)")
 _CODE_LINE = re.compile(r"^\d+ ")
 _UNTYPED = re.compile(r"Could not find a declaration file for module '([^']+)'")
 _MODULE = re.compile(r"Cannot find (?:module or type declarations for side-effect import of |module )'([^']+)'")
+
+#: What a configuration names and is not there: a project that is referred to, or a file with types.
+_ABSENT = re.compile(
+    r"(?:File '|Cannot read file '|Cannot find type definition file for ')(?P<name>[^']+)'(?: not found|\.)"
+)
 
 #: Codes of the compiler's and the project's configuration.
 _CONFIG = range(5000, 6120)
@@ -52,7 +57,18 @@ def _found(match: re.Match[str], lines: Sequence[LogLine], at: int, places: Plac
     code, file = given["code"], places.find(given["file"]) if given.get("file") else None
     module = _MODULE.search(given["text"])
     reason, hint = _reason(code), None
-    if module and code in ("TS2307", "TS2882"):
+    if reason is FailureReason.SYNTAX_ERROR and (file or "").endswith(".json"):
+        reason = FailureReason.CONFIG_ERROR
+    if module and code in ("TS2307", "TS2882") and is_built_in(module[1]):
+        reason = FailureReason.MISSING_DEPENDENCY
+        hint = f"the types of Node are not there: `{add_command('@types/node', places, development=True)}`"
+    elif code == "TS2688" and (typed := _ABSENT.search(given["text"])):
+        reason = FailureReason.MISSING_DEPENDENCY
+        package = f"@types/{typed['name']}" if typed["name"].isidentifier() else package_of(typed["name"])
+        hint = (
+            f"`{add_command(package, places, development=True)}`, or take it out of types in {file or 'tsconfig.json'}"
+        )
+    elif module and code in ("TS2307", "TS2882"):
         reason, hint = unresolved(module[1], file, places)
     elif untyped := _UNTYPED.search(given["text"]):
         package = package_of(untyped[1])
@@ -60,8 +76,11 @@ def _found(match: re.Match[str], lines: Sequence[LogLine], at: int, places: Plac
         hint = f"`{add_command(types, places, development=True)}` if there are types, or declare the module in a .d.ts file"
     elif code in ("TS1149", "TS1261"):
         reason, hint = FailureReason.CASE_MISMATCH, "write the import as the file is named, in every place"
+    absent = _ABSENT.search(given["text"]) if file is None else None
     return Found(
         reason=reason,
+        needle=absent["name"].rpartition("/")[2] if absent else None,
+        endings=(".json",) if absent else (),
         diagnostic=Diagnostic(
             tool="tsc",
             severity="error",

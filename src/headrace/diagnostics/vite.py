@@ -6,7 +6,9 @@ from itertools import pairwise
 from typing import ClassVar
 
 from headrace.diagnostics.base import Found, LogLine
+from headrace.diagnostics.environment import missing_variables, variable_hint
 from headrace.diagnostics.imports import unresolved
+from headrace.diagnostics.manifest_lines import project_file
 from headrace.diagnostics.places import Places
 from headrace.model.diagnostic import Diagnostic, FailureReason
 
@@ -17,7 +19,9 @@ _OWN = re.compile(r"^(error during build:|failed to load config from )")
 _LONGEST = 120
 _STACK = re.compile(r"^\s+at .*(?:\(|:\d+:\d+)")
 
-_ROLLDOWN = re.compile(r"^(?:\S+ \(\d+:\d+\) )?\[(?P<code>[A-Z_]{4,}|builtin:[\w:-]+|plugin [^\]]+)\] ?(?P<text>.*)")
+_ROLLDOWN = re.compile(
+    r"^(?:\S+ \(\d+:\d+\) )?\[{1,2}(?P<code>[A-Z_]{4,}|builtin:[\w:-]+|plugin [^\]]+)\] ?(?P<text>.*)"
+)
 _FRAME = re.compile(r"^\s*╭─+\[ (?P<file>.+?):(?P<line>\d+):(?P<column>\d+) \]")
 _PLACE = re.compile(r"^(?P<file>/?[^\s:()]+\.\w+)(?::(?P<line>\d+|undefined)(?::(?P<column>\d+|NaN))?)?$")
 _UNRESOLVED = re.compile(
@@ -41,6 +45,11 @@ _SYNTAX = re.compile(
     r"SyntaxError|PARSE_ERROR|svelte:compile|attempted to close|Transform failed|Parse error|Unexpected |Expected |Unclosed |Invalid end tag|closing tag|vite-json",
     re.I,
 )
+
+
+_SHOWN = re.compile(r"^\s*(?P<line>\d+) │ ")
+_NOT_TEXT = "did not contain valid UTF-8"
+_UNREAD = re.compile(r"Could not load (?P<file>\S+)")
 
 
 class Vite:
@@ -79,8 +88,10 @@ def _read(block: Sequence[LogLine], places: Places, *, in_config: bool) -> Found
     message = _message(block)
     text = "\n".join(line.text for line in block)
     file, line_number, column = _place(block, places)
+    line_number, column = _second_declaration(block) or (line_number, column)
     if in_config and file is None:
         file = _config_file(text, places)
+    placed = file
     reason, hint, file, needle = _meaning(text, message, code, file, places, in_config=in_config)
     needle, endings = (needle, ()) if file else _search(text, code)
     return Found(
@@ -93,8 +104,8 @@ def _read(block: Sequence[LogLine], places: Places, *, in_config: bool) -> Found
             message=message,
             code=code,
             file=file,
-            line=line_number if file else None,
-            column=column if file else None,
+            line=line_number if file and file == placed else None,
+            column=column if file and file == placed else None,
             excerpt=_excerpt(block),
             hint=hint,
             log_seq=head.seq,
@@ -159,8 +170,22 @@ def _place(block: Sequence[LogLine], places: Places) -> tuple[str | None, int | 
     return None, None, None
 
 
+def _second_declaration(block: Sequence[LogLine]) -> tuple[int, int | None] | None:
+    """Where rolldown says that a name may not stand again. It heads its report with the first declaration."""
+    at = next((at for at, line in enumerate(block) if "It can not be redeclared here" in line.text), None)
+    for number in range(at or 0, 0, -1):
+        if shown := _SHOWN.match(block[number].text):
+            marked = block[number + 1].text.find("─", shown.end())
+            return int(shown["line"]), marked - shown.end() + 1 if marked > 0 else None
+    return None
+
+
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() and text != "0" else None
+
+
+def _its_configuration(places: Places) -> str | None:
+    return project_file(places, *(f"vite.config.{ending}" for ending in ("ts", "js", "mts", "mjs", "cts", "cjs")))
 
 
 def _config_file(text: str, places: Places) -> str | None:
@@ -174,6 +199,8 @@ def _meaning(
     text: str, message: str, code: str | None, file: str | None, places: Places, *, in_config: bool
 ) -> _Meaning:
     """Reason, hint, file, and the text to look for in the file."""
+    if in_config and (names := missing_variables(message)):
+        return FailureReason.MISSING_ENV, variable_hint(names), file, names[0]
     if entry := _ENTRY.search(text):
         hint = f"add {entry['entry']} at the project's root, or name another entry in Vite's configuration"
         return FailureReason.CONFIG_ERROR, hint, file, None
@@ -185,9 +212,16 @@ def _meaning(
         return *unresolved(module, file, places), file, module
     if code == "MISSING_EXPORT" or "is not exported by" in message:
         return FailureReason.SYNTAX_ERROR, "import a name that the module exports", file, None
+    if code == "BUNDLER_INITIALIZE_ERROR":
+        value = re.search(r"'([^']+)'", message)
+        hint = "correct the option in Vite's configuration"
+        return FailureReason.CONFIG_ERROR, hint, file or _its_configuration(places), value[1] if value else None
     if in_config:
         name = re.search(r"(\w+) is not defined", message)
-        return FailureReason.CONFIG_ERROR, "correct Vite's configuration", file, name[1] if name else None
+        return FailureReason.CONFIG_ERROR, "correct Vite's configuration", file, name[1] if name else message
+    if _NOT_TEXT in text and (unread := _UNREAD.search(message)):
+        named = places.find(unread["file"]) or file
+        return FailureReason.SYNTAX_ERROR, f"save {named or 'the file'} as UTF-8", named, None
     if _SYNTAX.search(text):
         return FailureReason.SYNTAX_ERROR, None, file, None
     return FailureReason.COMMAND_FAILED, None, file, None

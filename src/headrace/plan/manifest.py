@@ -119,9 +119,13 @@ def _parse(path: str, data: bytes) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as exc:
+        conflict = (line_at(text, exc.lineno) or "").startswith(("<<<<<<<", "=======", ">>>>>>>"))
+        cause = "a merge conflict is in it" if conflict else exc.msg
         raise config_error(
-            f"{path} is not valid JSON: {exc.msg} (line {exc.lineno}, column {exc.colno})",
-            hint="a missing or an extra comma, quote or brace is the usual cause; comments are not allowed",
+            f"{path} is not valid JSON: {cause} (line {exc.lineno}, column {exc.colno})",
+            hint="resolve the merge: keep one of the two sides, and take out the lines <<<<<<<, ======= and >>>>>>>"
+            if conflict
+            else "a missing or an extra comma, quote or brace is the usual cause; comments are not allowed",
             file=path,
             line=exc.lineno,
             column=exc.colno,

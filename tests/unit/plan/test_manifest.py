@@ -78,3 +78,13 @@ def test_only_what_installs_read_belongs_to_the_key(change: dict[str, object], s
     assert before is not None
     assert after is not None
     assert (before.for_installs() == after.for_installs()) is same
+
+
+def test_a_merge_conflict_is_named_as_one() -> None:
+    text = '{\n  "scripts": {\n<<<<<<< HEAD\n    "build": "a"\n=======\n    "build": "b"\n>>>>>>> x\n  }\n}\n'
+    with pytest.raises(StepFailed) as stopped:
+        read(text)
+    failure = stopped.value.failure
+    assert failure.diagnostics[0].line == 3
+    assert "merge conflict" in failure.message
+    assert "resolve the merge" in (failure.hint or "")
