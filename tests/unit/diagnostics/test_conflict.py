@@ -27,17 +27,19 @@ def test_a_conflict_is_found_by_its_three_lines(text: str, line: int | None) -> 
     assert conflict_line(text) == line
 
 
-def test_it_is_the_cause_of_what_a_tool_says_of_the_file_and_of_no_other() -> None:
-    said = "src/a.ts(4,1): error TS1005: ';' expected."
-    for holder, line in (("src/a.ts", 2), ("src/b.ts", 4)):
-        failure = diagnose(
-            StepId.BUILD,
-            PlannedCommand(argv=("tsc",)),
-            CommandResult(exit_code=2, seconds=1),
-            [LogLine(seq=1, text=said)],
-            ["src/a.ts", "src/b.ts"],
-            lambda path, holder=holder: CONFLICT.encode() if path == holder else b"a\nb\nc\nd\n",
-        )
-        assert failure.reason is FailureReason.SYNTAX_ERROR
-        assert (failure.diagnostics[0].file, failure.diagnostics[0].line) == ("src/a.ts", line)
-        assert ("resolve the merge" in (failure.hint or "")) is (holder == "src/a.ts")
+@pytest.mark.parametrize(("holder", "line"), [("src/a.ts", 2), ("src/b.ts", 4)])
+def test_it_is_the_cause_of_what_a_tool_says_of_the_file_and_of_no_other(holder: str, line: int) -> None:
+    def read(path: str) -> bytes:
+        return CONFLICT.encode() if path == holder else b"a\nb\nc\nd\n"
+
+    failure = diagnose(
+        StepId.BUILD,
+        PlannedCommand(argv=("tsc",)),
+        CommandResult(exit_code=2, seconds=1),
+        [LogLine(seq=1, text="src/a.ts(4,1): error TS1005: ';' expected.")],
+        ["src/a.ts", "src/b.ts"],
+        read,
+    )
+    assert failure.reason is FailureReason.SYNTAX_ERROR
+    assert (failure.diagnostics[0].file, failure.diagnostics[0].line) == ("src/a.ts", line)
+    assert ("resolve the merge" in (failure.hint or "")) is (holder == "src/a.ts")
