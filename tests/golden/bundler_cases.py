@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.golden.record_diagnostics import NOTHING, Case, both, dependency, edit, remove, script, write
 
 INDEX, PAGE, NEXT = "src/index.js", "src/pages/index.astro", "app/page.tsx"
+ROUTE = "src/routes/+page.svelte"
 WEBPACK = ["next", "build", "--webpack"]
 LEGACY = {"NODE_OPTIONS": "--openssl-legacy-provider"}
 YARN1 = ["yarn", "install", "--frozen-lockfile", "--non-interactive"]
@@ -180,6 +181,15 @@ CASES: dict[str, Case] = {
     "node-require-in-module": Case("tools", both(script("node b.js"), write("b.js", "const fs = require('fs')\nconsole.log(fs)\n"))),
     "node-missing-export": Case("tools", both(script("node b.js"), write("b.js", "import { readFil } from 'fs'\nconsole.log(readFil)\n"))),
     "log-last-word": Case("tools", both(script("node b.js"), write("posts/first.md", "x\n"), write("b.js", "console.error('ERROR: posts/first.md has no title')\nprocess.exit(1)\n"))),
+    # SvelteKit
+    "sveltekit-link": Case("sveltekit", edit(ROUTE, 'href="/about"', 'href="/abot"')),
+    "sveltekit-load-throws": Case("sveltekit", edit("src/routes/+page.js", "return {", "throw new Error('boom')\n  return {")),
+    "sveltekit-page-throws": Case("sveltekit", edit(ROUTE, "{data.title}", "{data.post.title}")),
+    "sveltekit-alias-case": Case("sveltekit", edit(ROUTE, "$lib/Card.svelte", "$lib/card.svelte")),
+    "sveltekit-static-env": Case("sveltekit", edit("src/routes/+page.js", "export function", "import { API_TOKEN } from '$env/static/private'\nconsole.log(API_TOKEN)\nexport function")),
+    "sveltekit-private-in-browser": Case("sveltekit", edit(ROUTE, "let { data }", "import { env } from '$env/dynamic/private'\n  let { data }")),
+    "sveltekit-config": Case("sveltekit", edit("svelte.config.js", "adapter: adapter(),", "adaptor: adapter(),")),
+    "sveltekit-not-prerendered": Case("sveltekit", edit("src/routes/+layout.js", "prerender = true", "ssr = true")),
 }  # fmt: skip
 
 #: Nothing is wrong in these: no diagnostic may be found, whatever words the log has.

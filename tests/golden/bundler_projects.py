@@ -236,6 +236,17 @@ PROJECTS: dict[str, Files] = {
         '.stylelintrc.json': '{ "extends": "stylelint-config-standard" }\n',
         'tsconfig.json': '{\n  "compilerOptions": {\n    "strict": true,\n    "module": "esnext",\n    "moduleResolution": "bundler",\n    "target": "es2022",\n    "noEmit": true,\n    "types": []\n  },\n  "include": ["src/lib.ts"]\n}\n',
     },
+    "sveltekit": {
+        'package.json': manifest('vite build', {'@sveltejs/kit': '^2', '@sveltejs/adapter-static': '^3', '@sveltejs/vite-plugin-svelte': '^6', 'svelte': '^5', 'vite': '^7'}, type="module"),
+        'svelte.config.js': "import adapter from '@sveltejs/adapter-static'\n\n/** @type {import('@sveltejs/kit').Config} */\nconst config = {\n  kit: {\n    adapter: adapter(),\n  },\n}\n\nexport default config\n",
+        'vite.config.js': "import { sveltekit } from '@sveltejs/kit/vite'\nimport { defineConfig } from 'vite'\n\nexport default defineConfig({\n  plugins: [sveltekit()],\n})\n",
+        'src/app.html': '<!doctype html>\n<html lang="en">\n  <head>\n    %sveltekit.head%\n  </head>\n  <body>\n    <div>%sveltekit.body%</div>\n  </body>\n</html>\n',
+        'src/routes/+layout.js': 'export const prerender = true\n',
+        'src/routes/+page.svelte': '<script>\n  import Card from \'$lib/Card.svelte\'\n  let { data } = $props()\n</script>\n\n<h1>{data.title}</h1>\n<Card text="hi" />\n<a href="/about">about</a>\n',
+        'src/routes/+page.js': "export function load() {\n  return { title: 'hello' }\n}\n",
+        'src/routes/about/+page.svelte': '<h1>About</h1>\n',
+        'src/lib/Card.svelte': '<script>\n  let { text } = $props()\n</script>\n\n<p>{text}</p>\n',
+    },
     "plain": {
         "package.json": manifest("node build.js", {"ms": "^2.1.2"}),
         "build.js": "console.log('built')\n",

@@ -35,6 +35,7 @@ from headrace.diagnostics.sass import Sass
 from headrace.diagnostics.shell import Shell
 from headrace.diagnostics.stylelint import Stylelint
 from headrace.diagnostics.svelte_check import SvelteCheck
+from headrace.diagnostics.sveltekit import SvelteKit
 from headrace.diagnostics.tasks import apart
 from headrace.diagnostics.tsc import Tsc
 from headrace.diagnostics.unset import Unset
@@ -56,6 +57,7 @@ PARSERS: tuple[Parser, ...] = (
     Gatsby(),
     Docusaurus(),
     Nuxt(),
+    SvelteKit(),
     Farm(),
     SvelteCheck(),
     Tsc(),

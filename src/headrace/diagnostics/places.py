@@ -34,6 +34,11 @@ class Places:
         plain = posixpath.normpath(name)
         return plain if plain in self._files else self._in_a_member(plain)
 
+    def below(self, folder: str) -> list[str]:
+        """The files of the version in `folder`, a path from the command's directory that ends in a slash."""
+        start = posixpath.normpath(posixpath.join(self.directory, folder)) + "/"
+        return [path for path in self._sorted if path.startswith(start)]
+
     def near(self, missing: str, importer: str | None) -> str | None:
         """A file of the version whose name is much like the one an import in `importer` asks for."""
         wanted = self._wanted(missing, importer)

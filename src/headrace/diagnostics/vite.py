@@ -29,6 +29,7 @@ _UNRESOLVED = re.compile(
     r"|(?:(?:Rollup|Rolldown) failed to resolve import \"(?P<b>[^\"]+)\" from \"(?P<b_from>[^\"]+)\")"
     r"|(?:Failed to resolve (?P<c>\S+) from (?P<c_from>\S+))"
     r"|(?:Cannot find (?:package|module) '(?P<d>[^']+)' imported from (?P<d_from>\S+))"
+    r"|(?:Could not load (?P<f>[^\s:]+) \(imported by (?P<f_from>[^)]+)\): ENOENT)"
     r"|(?:ENOENT: no such file or directory, open '(?P<e>[^']+)')",
     re.MULTILINE,
 )
@@ -47,6 +48,11 @@ _SYNTAX = re.compile(
 )
 
 
+#: SvelteKit: what only the server may import, and variables that are modules' exports.
+_GUARDED = re.compile(
+    r"(?:\(imported by (?P<importer>[^)]{1,300})\): )?Cannot import (?P<module>\S{1,200}) into code that runs in the browser"
+)
+_UNSET = re.compile(r"\"(?P<name>\w+)\" is not exported by \"(?:virtual:env/|\0?\$env/|[^\"]*\$env/)static/")
 _SHOWN = re.compile(r"^\s*(?P<line>\d+) │ ")
 _NOT_TEXT = "did not contain valid UTF-8"
 _UNREAD = re.compile(r"Could not load (?P<file>\S+)")
@@ -209,7 +215,13 @@ def _meaning(
         module = next(value for name, value in given.items() if not name.endswith("_from"))
         importer = next((value for name, value in given.items() if name.endswith("_from")), "")
         file = file or places.find(importer)
-        return *unresolved(module, file, places), file, module
+        needle = module.rpartition("/")[2] if module.startswith("/app/") else module
+        return *unresolved(module, file, places), file, needle
+    if guarded := _GUARDED.search(text):
+        hint = f"{guarded['module']} is for the server alone: use it in a file whose name has .server, or in +page.server.js"
+        return FailureReason.SYNTAX_ERROR, hint, file or places.find(guarded["importer"] or ""), guarded["module"]
+    if unset := _UNSET.search(text):
+        return FailureReason.MISSING_ENV, variable_hint([unset["name"]]), file, unset["name"]
     if code == "MISSING_EXPORT" or "is not exported by" in message:
         return FailureReason.SYNTAX_ERROR, "import a name that the module exports", file, None
     if code == "BUNDLER_INITIALIZE_ERROR":
