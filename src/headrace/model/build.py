@@ -72,6 +72,11 @@ class CommandState(Value):
     sha256: str = ""
     truncated_bytes: int = 0
 
+    @property
+    def failed(self) -> bool:
+        """It has ended, and not well."""
+        return self.seconds is not None and (self.exit_code != 0 or self.killed_by is not None)
+
 
 class NetworkUse(HostUse):
     """What one step's connections to one host came to: see `egress.used`."""

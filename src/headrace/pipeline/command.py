@@ -125,7 +125,7 @@ def _known_end(before: CommandState | None) -> CommandResult | None:
     How a command failed in an earlier attempt that died with the build's end unsaid. Its sandbox is gone by then, and a second
     run would print everything again.
     """
-    if before is None or before.seconds is None or (before.exit_code == 0 and before.killed_by is None):
+    if before is None or before.seconds is None or not before.failed:
         return None
     return CommandResult(
         exit_code=before.exit_code,

@@ -143,22 +143,24 @@ class Context:
 
     async def _refuse_lost(self, sandbox: str) -> None:
         """
-        A command that an earlier attempt started, and whose sandbox is gone: the machine went down. Raises StepFailed, because
-        a second run would print everything again.
+        A command that an earlier attempt ran, and whose sandbox is gone: the machine went down. Raises StepFailed, because a second
+        run would print everything again.
         """
         for command in self.build.commands:
-            if command.seconds is None and sandbox_name(self.build.id, command.step) == sandbox:
-                if sandbox in await self.executor.existing():
-                    return
-                raise StepFailed(
-                    Failure(
-                        reason=FailureReason.SANDBOX_DIED,
-                        step=command.step,
-                        message="the machine went down while the command ran",
-                        hint="build again",
-                        command=command.argv,
-                    )
+            if command.failed or sandbox_name(self.build.id, command.step) != sandbox:
+                continue
+            if sandbox in await self.executor.existing():
+                return
+            when = "while the command ran" if command.seconds is None else "before what the command made was kept"
+            raise StepFailed(
+                Failure(
+                    reason=FailureReason.SANDBOX_DIED,
+                    step=command.step,
+                    message=f"the machine went down {when}",
+                    hint="build again",
+                    command=command.argv,
                 )
+            )
 
     async def close_sandboxes(self) -> None:
         """Kill what runs, remove every sandbox of this build, also those that an earlier attempt opened."""

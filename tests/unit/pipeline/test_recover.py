@@ -3,17 +3,20 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Never
 
 import pytest
 from tests.unit.pipeline.conftest import Shop
 
 from headrace.bootstrap import open_services
+from headrace.errors import Unavailable
 from headrace.executor.base import Sandbox
 from headrace.executor.fake import FakeExecutor
 from headrace.model.event import BuildCompleted, BuildCreated
 from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.sandbox import SandboxSpec
+from headrace.pipeline import work
 from headrace.pipeline.context import sandbox_name
 from headrace.pipeline.recover import recover, sweep
 from headrace.pipeline.services import Services
@@ -120,3 +123,25 @@ async def test_a_sandbox_whose_opening_is_cancelled_is_known_to_whoever_closes(
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.4)
     assert await _left(shop.services) == []
+
+
+async def test_a_command_whose_work_went_with_the_machine_is_not_run_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, loop = list[str](), asyncio.get_running_loop()
+
+    def dies(*_: object, made_by: str, **__: object) -> Never:
+        """When the install has ended, and before the layer is kept."""
+        runs.append(made_by)
+        gone = shop.executor.discard(sandbox_name(made_by, StepId.DEPENDENCIES))
+        asyncio.run_coroutine_threadsafe(gone, loop).result(10)
+        raise Unavailable("no power", code="storage.busy")
+
+    monkeypatch.setattr(work, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(shop.services.layers, "commit", dies)
+    build = await shop.build()
+    assert len(runs) == 1
+    assert build.failure
+    assert (build.failure.reason, build.failure.step) == ("sandbox_died", "dependencies")
+    assert len(await shop.events(build, "build.started")) == 2
+    assert len(await shop.events(build, "build.command.started")) == 1
