@@ -190,6 +190,16 @@ CASES: dict[str, Case] = {
     "sveltekit-private-in-browser": Case("sveltekit", edit(ROUTE, "let { data }", "import { env } from '$env/dynamic/private'\n  let { data }")),
     "sveltekit-config": Case("sveltekit", edit("svelte.config.js", "adapter: adapter(),", "adaptor: adapter(),")),
     "sveltekit-not-prerendered": Case("sveltekit", edit("src/routes/+layout.js", "prerender = true", "ssr = true")),
+    "sveltekit-export": Case("sveltekit", edit("src/routes/+page.js", "export function load", "export const foo = 1\nexport function load")),
+    # Eleventy
+    "eleventy-filter": Case("eleventy", edit("src/index.njk", "loud", "loude")),
+    "eleventy-include": Case("eleventy", edit("src/index.njk", "'card.njk'", "'crad.njk'")),
+    "eleventy-layout": Case("eleventy", edit("src/post.md", "base.njk", "bse.njk")),
+    "eleventy-front-matter": Case("eleventy", edit("src/post.md", "title: Post", 'title: "Post')),
+    "eleventy-data": Case("eleventy", edit("src/_data/site.json", '"name": "site"', '"name": "site",')),
+    "eleventy-config": Case("eleventy", edit("eleventy.config.js", "addFilter(", "addFiltr(")),
+    "eleventy-plugin": Case("eleventy", edit("eleventy.config.js", "module.exports", "const rss = require('@11ty/eleventy-plugin-rss')\nmodule.exports")),
+    "eleventy-block-open": Case("eleventy", edit("src/index.njk", "{% include", "{% if title %}{% include")),
 }  # fmt: skip
 
 #: Nothing is wrong in these: no diagnostic may be found, whatever words the log has.

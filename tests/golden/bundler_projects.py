@@ -247,6 +247,16 @@ PROJECTS: dict[str, Files] = {
         'src/routes/about/+page.svelte': '<h1>About</h1>\n',
         'src/lib/Card.svelte': '<script>\n  let { text } = $props()\n</script>\n\n<p>{text}</p>\n',
     },
+    "eleventy": {
+        'package.json': manifest('eleventy', {'@11ty/eleventy': '^3'}),
+        'eleventy.config.js': "module.exports = function (config) {\n  config.addFilter('loud', (text) => text.toUpperCase())\n  config.addPassthroughCopy('css')\n  return { dir: { input: 'src', output: '_site' } }\n}\n",
+        'src/index.njk': "---\ntitle: Home\nlayout: base.njk\n---\n<h1>{{ title | loud }}</h1>\n{% include 'card.njk' %}\n",
+        'src/post.md': '---\ntitle: Post\nlayout: base.njk\n---\n# Post\n\n{{ title }}\n',
+        'src/_includes/base.njk': '<!doctype html>\n<title>{{ title }}</title>\n{{ content | safe }}\n',
+        'src/_includes/card.njk': '<p>card</p>\n',
+        'src/_data/site.json': '{\n  "name": "site"\n}\n',
+        'css/main.css': STYLE,
+    },
     "plain": {
         "package.json": manifest("node build.js", {"ms": "^2.1.2"}),
         "build.js": "console.log('built')\n",

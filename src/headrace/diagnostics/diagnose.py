@@ -10,6 +10,7 @@ from headrace.diagnostics.biome import Biome
 from headrace.diagnostics.bun import Bun
 from headrace.diagnostics.create_react_app import CreateReactApp
 from headrace.diagnostics.docusaurus import Docusaurus
+from headrace.diagnostics.eleventy import Eleventy
 from headrace.diagnostics.esbuild import Esbuild
 from headrace.diagnostics.eslint import Eslint
 from headrace.diagnostics.evidence import evident, heap_may_be_full, how_it_ended
@@ -58,6 +59,7 @@ PARSERS: tuple[Parser, ...] = (
     Docusaurus(),
     Nuxt(),
     SvelteKit(),
+    Eleventy(),
     Farm(),
     SvelteCheck(),
     Tsc(),

@@ -15,6 +15,7 @@ _LINKED = re.compile(r"^Error: 404 (?P<path>\S+) \(linked from (?P<page>\S+)\)")
 _ERROR = re.compile(r"^(?P<class>\w*Error): (?P<text>.*)")
 _ENTRY = re.compile(r"\.svelte-kit/output/server/entries/(?:pages|endpoints)/(?P<entry>[\w./@-]+)\.js:\d+:\d+")
 _OPTION = re.compile(r"^(?:Error: )?Error loading (?P<file>svelte\.config\.\w+): (?P<text>.*)")
+_EXPORT = re.compile(r"^Error: (?P<text>Invalid export '(?P<name>[\w$]+)' in (?P<file>\S+) .*)")
 _DYNAMIC = re.compile(r"all routes must be fully prerenderable")
 _ROUTE = re.compile(r"^\s+- (?P<route>src/\S*)$")
 #: What of an error's message stands in the source: the property that was read, or the name that is not there.
@@ -30,6 +31,8 @@ class SvelteKit:
         for at, line in enumerate(lines):
             if match := _OPTION.match(line.text):
                 return [_option(match, line, places)]
+            if match := _EXPORT.match(line.text):
+                return [_export(match, line, places)]
             if _DYNAMIC.search(line.text) and "adapter-static" in line.text:
                 return [_dynamic(lines[at : at + _STACK], places)]
             status, below = _STATUS.match(line.text), lines[at + 1 : at + 1 + _STACK]
@@ -98,6 +101,21 @@ def _option(match: re.Match[str], line: LogLine, places: Places) -> Found:
             severity="error",
             message=match["text"],
             file=places.find(match["file"]),
+            log_seq=line.seq,
+        ),
+    )
+
+
+def _export(match: re.Match[str], line: LogLine, places: Places) -> Found:
+    return Found(
+        reason=FailureReason.CONFIG_ERROR,
+        needle=match["name"],
+        diagnostic=Diagnostic(
+            tool="sveltekit",
+            severity="error",
+            message=match["text"],
+            file=places.find(match["file"]),
+            hint="files of routes export only what SvelteKit knows: move it to another module, or begin its name with _",
             log_seq=line.seq,
         ),
     )
