@@ -133,6 +133,7 @@ async def test_a_command_whose_work_went_with_the_machine_is_not_run_again(
     def dies(*_: object, made_by: str, **__: object) -> Never:
         """When the install has ended, and before the layer is kept."""
         runs.append(made_by)
+        time.sleep(0.3)  # until the end of the command is in the log
         gone = shop.executor.discard(sandbox_name(made_by, StepId.DEPENDENCIES))
         asyncio.run_coroutine_threadsafe(gone, loop).result(10)
         raise Unavailable("no power", code="storage.busy")
