@@ -200,6 +200,13 @@ CASES: dict[str, Case] = {
     "eleventy-config": Case("eleventy", edit("eleventy.config.js", "addFilter(", "addFiltr(")),
     "eleventy-plugin": Case("eleventy", edit("eleventy.config.js", "module.exports", "const rss = require('@11ty/eleventy-plugin-rss')\nmodule.exports")),
     "eleventy-block-open": Case("eleventy", edit("src/index.njk", "{% include", "{% if title %}{% include")),
+    # Astro's collections
+    "astro-content-schema": Case("astrocontent", edit("src/content/blog/first.md", "title: First", "titel: First")),
+    "astro-no-static-paths": Case("astrocontent", write("src/pages/tag/[tag].astro", "---\nconst { tag } = Astro.params\n---\n<p>{tag}</p>\n")),
+    "astro-markdown-image": Case("astrocontent", edit("src/content/blog/first.md", "# First", "# First\n\n![x](./nope.png)")),
+    "astro-config-list": Case("astro", edit("astro.config.mjs", "defineConfig({})", "defineConfig({ integrations: ['mdx'] })")),
+    "astro-check-order": Case("astro", both(script("astro check && astro build"), edit(PAGE, "const title: string = 'hello'", "const title: number = 'hello'"))),
+    "astro-undefined": Case("astro", edit(PAGE, "<Card title", "{titel}<Card title")),
 }  # fmt: skip
 
 #: Nothing is wrong in these: no diagnostic may be found, whatever words the log has.

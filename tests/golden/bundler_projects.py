@@ -183,6 +183,14 @@ PROJECTS: dict[str, Files] = {
         "src/App.svelte": "<script lang=\"ts\">\n  let count: number = $state(0)\n</script>\n\n<button onclick={() => count++}>\n  count is {count}\n</button>\n",
         "tsconfig.json": TSCONFIG.replace('"types": []', '"types": ["svelte"], "verbatimModuleSyntax": true'),
     },
+    "astrocontent": {
+        "package.json": manifest("astro build", {"astro": "^7"}, type="module"),
+        "astro.config.mjs": "import { defineConfig } from 'astro/config'\n\nexport default defineConfig({})\n",
+        "src/pages/index.astro": "<p>home</p>\n",
+        'src/content.config.ts': "import { defineCollection, z } from 'astro:content'\nimport { glob } from 'astro/loaders'\n\nconst blog = defineCollection({\n  loader: glob({ pattern: '**/*.md', base: './src/content/blog' }),\n  schema: z.object({ title: z.string(), date: z.coerce.date() }),\n})\n\nexport const collections = { blog }\n",
+        'src/content/blog/first.md': '---\ntitle: First\ndate: 2026-01-01\n---\n\n# First\n',
+        'src/pages/blog/[id].astro': "---\nimport { getCollection, render } from 'astro:content'\nexport async function getStaticPaths() {\n  const posts = await getCollection('blog')\n  return posts.map((post) => ({ params: { id: post.id }, props: { post } }))\n}\nconst { post } = Astro.props\nconst { Content } = await render(post)\n---\n\n<h1>{post.data.title}</h1>\n<Content />\n",
+    },
     "astro": {
         "package.json": manifest("astro build", {"astro": "^7", "@astrojs/check": "^0.9", "typescript": "~5.9.3"}, type="module"),
         "astro.config.mjs": "import { defineConfig } from 'astro/config'\n\nexport default defineConfig({})\n",

@@ -21,11 +21,21 @@ _LABEL = re.compile(r"^\s*(?P<label>Location|Stack trace|Hint|Error reference|Ca
 _PLACE = re.compile(
     r"(?P<file>(?:file://)?[\w@./\[\]$-]{1,400}\.\w{1,8})(?:\?[^:\s]*)?(?::(?P<line>\d+)(?::(?P<column>\d+))?)?"
 )
+#: Errors of Astro that nothing in their words tells apart.
+_OF_CONTENT = ("InvalidContentEntryDataError", "InvalidContentEntryFrontmatterError")
+_REASONS = dict.fromkeys(_OF_CONTENT, FailureReason.TYPE_ERROR) | dict.fromkeys(
+    ("GetStaticPathsRequired", "NoAdapterInstalled", "InvalidGetStaticPathsReturn", "GetStaticPathsInvalidRouteParam"),
+    FailureReason.CONFIG_ERROR,
+)
+_PAGES = (".md", ".mdx", ".astro")
+_UNKNOWN = FailureReason.COMMAND_FAILED
+_FIELD = re.compile(r"^\s+(?P<name>[\w.]{1,100}): (?P<said>\S.{0,300})")
 _GENERAL = re.compile(r"^(?:\u2717 Build failed in|Unable to load your Astro config)")
 _RENDERED = re.compile(r"Caught error rendering (?P<page>/\S*): ")
 #: Up to Astro 4: the page that was being made, below it what it threw.
 _PAGE = re.compile(r"^(?:\d\d:\d\d:\d\d )?▶ (?P<file>\S+)$")
 _ABOUT = re.compile(r"^(?P<name>\w+) is not (?:defined|a function)|\(reading '(?P<property>\w+)'\)")
+_NAMED = re.compile(r"(?P<name>\w+) is not defined|\(reading '(?P<property>\w+)'\)")
 _ISSUE = re.compile(r"^!? *(?P<text>(?P<name>[\w.]+): \S.*)")
 
 
@@ -49,7 +59,13 @@ class Astro:
             for at, line in enumerate(lines)
             if (match := _CHECK.match(line.text))
         ]
-        return checked[:40] if checked else _built(lines, places)
+        return _in_order(checked[:40]) if checked else _built(lines, places)
+
+
+def _in_order(checked: Sequence[Found]) -> Sequence[Found]:
+    """By line in each file: the check tells of what a declaration breaks before it tells of the declaration."""
+    files = list(dict.fromkeys(one.diagnostic.file for one in checked))
+    return sorted(checked, key=lambda one: (files.index(one.diagnostic.file), one.diagnostic.line or 0))
 
 
 def _built(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
@@ -90,25 +106,40 @@ def _built(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
     if _GENERAL.match(message):
         below = [row.text.strip() for row in block[:4] if row.text.strip() and not _LABEL.match(row.text)]
         message = below[0] if below else message
-    otherwise = FailureReason.SYNTAX_ERROR if code and "Compiler" in code else FailureReason.COMMAND_FAILED
+    otherwise = FailureReason.SYNTAX_ERROR if code and "Compiler" in code else _REASONS.get(code or "", _UNKNOWN)
+    field = _field(block[:4]) if code in _OF_CONTENT else None
+    if field:
+        message = f"{message.rstrip('.')}: {field[0]}"
     if rendered := _RENDERED.search(message):
         file, otherwise = file or _page_file(rendered["page"], places), FailureReason.PRERENDER_FAILED
-    return [
-        found(
-            "astro",
-            message,
-            places,
-            lines[at].seq,
-            file=file,
-            line=line,
-            column=column,
-            code=code,
-            excerpt=codeframe.frame(block, 0, 30),
-            context="\n".join([code or "", *(row.text for row in block[:6])]),
-            otherwise=otherwise,
-            hint=hint,
-        )
-    ]
+    one = found(
+        "astro",
+        message,
+        places,
+        lines[at].seq,
+        file=file,
+        line=line,
+        column=column,
+        code=code,
+        excerpt=codeframe.frame(block, 0, 30),
+        context="\n".join([code or "", *(row.text for row in block[:6])]),
+        otherwise=otherwise,
+        hint=hint,
+    )
+    if rendered and (about := _NAMED.search(message)):
+        one = one.but(needle=about["name"] or f".{about['property']}")
+    if "requested image" in message and file is None:
+        one = one.but(endings=_PAGES)
+    return [one.but(reason=otherwise, needle=f"{field[1]}:") if field else one]
+
+
+def _field(block: Sequence[LogLine]) -> tuple[str, str] | None:
+    """What the schema says of the first field, `title: Required`, and the field's name. Astro forgets to make it bold."""
+    match = next((match for line in block if (match := _FIELD.match(line.text.replace("**", "")))), None)
+    if match is None:
+        return None
+    said = match["said"].removeprefix(f"{match['name']}: ")
+    return f"{match['name']}: {said}", match["name"].rpartition(".")[2]
 
 
 def _thrown(lines: Sequence[LogLine], at: int, places: Places) -> Found:
@@ -129,7 +160,7 @@ def _configuration(lines: Sequence[LogLine], places: Places) -> Found | None:
     file = next((path for name in names if (path := places.find(name))), None)
     text = issue["text"] if issue else lines[at].text
     one = found("astro", text, places, lines[at].seq, file=file, otherwise=FailureReason.CONFIG_ERROR)
-    name = issue["name"].rpartition(".")[2] if issue else None
+    name = next((part for part in reversed(issue["name"].split(".")) if not part.isdigit()), None) if issue else None
     return one.but(reason=FailureReason.CONFIG_ERROR, needle=f"{name}:" if name else None)
 
 

@@ -11,7 +11,7 @@ from headrace.model.diagnostic import Diagnostic, FailureReason
 from headrace.model.sandbox import WORKING_DIRECTORY
 
 _UNRESOLVED = re.compile(
-    r"(?:Can't resolve|Could not resolve|Cannot resolve|Could not load|Can't find stylesheet to import|Could not find (?:template|stylesheet|style) file|Can't walk dependency graph: Cannot find module"
+    r"(?:Can't resolve|Could not resolve|Cannot resolve|Could not load|Can't find stylesheet to import|Could not find (?:template|stylesheet|style) file|Could not find requested image|Can't walk dependency graph: Cannot find module"
     r"|(?:[Ff]ailed to|Could not|[Uu]nable to) (?:resolve|load|find)(?: import| module)?|[Cc]annot find (?:module|package|the file))"
     r" ['\"`](?P<module>[^'\"`\n]{1,300})['\"`]"
     r"(?:,? (?:imported )?(?:in|from) ['\"`]?(?P<importer>[^'\"`\s]{1,400}))?"
