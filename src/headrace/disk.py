@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -93,6 +94,23 @@ def spread_directories(path: Path) -> None:
                 fcntl.ioctl(descriptor, _FS_IOC_SETFLAGS, (now | _FS_TOPDIR_FL).to_bytes(8, sys.byteorder))
         finally:
             os.close(descriptor)
+
+
+def copy_tree(source: Path, into: Path) -> None:
+    """
+    What is in a directory, links as links, into another one that may have something already. Raises the OSError of the first that
+    could not be copied: `shutil.copytree` goes on and raises one that has no errno.
+    """
+    into.mkdir(exist_ok=True)
+    for entry in os.scandir(source):
+        target = into / entry.name
+        if entry.is_symlink():
+            target.symlink_to(os.readlink(entry.path))  # noqa: PTH115 - as it is written
+        elif entry.is_dir():
+            copy_tree(Path(entry.path), target)
+        else:
+            shutil.copy2(entry.path, target)
+    shutil.copystat(source, into)
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:

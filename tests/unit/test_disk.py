@@ -2,12 +2,14 @@
 
 import errno
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from headrace.disk import (
+    copy_tree,
     locked,
     measure,
     open_regular,
@@ -129,3 +131,26 @@ def test_directories_are_spread_where_the_file_system_can_do_that(tmp_path: Path
         assert "T" in flags.split()[0]
     spread_directories(tmp_path / "missing")
     spread_directories(Path("/proc"))
+
+
+def test_a_copy_has_what_was_there_and_stops_at_the_first_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, into = tmp_path / "source", tmp_path / "into"
+    (source / "bin").mkdir(parents=True)
+    (source / "bin/run").write_text("x")
+    (source / "bin/run").chmod(0o755)
+    (source / "here").symlink_to("bin/../bin/run")
+    (into / "bin").mkdir(parents=True)
+    (into / "bin/other").write_text("stays")
+    copy_tree(source, into)
+    assert sorted(str(path.relative_to(into)) for path in into.rglob("*")) == ["bin", "bin/other", "bin/run", "here"]
+    assert os.access(into / "bin/run", os.X_OK)
+    assert str((into / "here").readlink()) == "bin/../bin/run"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(StoreFull), storage_errors():
+        copy_tree(source, tmp_path / "third")

@@ -6,7 +6,6 @@ machines without a runtime. What a sandbox gives and this can't: limits of the n
 
 import asyncio
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ from typing import ClassVar
 
 import structlog
 
+from headrace.disk import copy_tree
 from headrace.executor._entry import NoEntry
 from headrace.executor._every_command import instructions_of
 from headrace.executor._follow import Spawner
@@ -83,7 +83,7 @@ class ProcessExecutor:
 def _copy_layers(layers: Sequence[Path], into: Path) -> dict[str, object]:
     """Copies, because nothing here keeps a command from writing to what it is given."""
     for layer in reversed(layers):
-        shutil.copytree(layer, into, symlinks=True, dirs_exist_ok=True)
+        copy_tree(layer, into)
     return {}
 
 
