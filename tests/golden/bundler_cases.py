@@ -207,6 +207,7 @@ CASES: dict[str, Case] = {
     "astro-config-list": Case("astro", edit("astro.config.mjs", "defineConfig({})", "defineConfig({ integrations: ['mdx'] })")),
     "astro-check-order": Case("astro", both(script("astro check && astro build"), edit(PAGE, "const title: string = 'hello'", "const title: number = 'hello'"))),
     "astro-undefined": Case("astro", edit(PAGE, "<Card title", "{titel}<Card title")),
+    "next-no-default-export": Case("next16", edit("app/about/page.tsx", "export default function", "export function")),
 }  # fmt: skip
 
 #: Nothing is wrong in these: no diagnostic may be found, whatever words the log has.

@@ -1,5 +1,6 @@
 """Why a command failed: the sandbox's own evidence first, then what its tools said."""
 
+import json
 import re
 import shlex
 from collections.abc import Collection, Iterable, Sequence
@@ -90,6 +91,8 @@ LAST: tuple[Parser, ...] = (Shell(), Node(), Unset())
 _INSIDE = re.compile(rf"(?<![\w.@~-]){WORKING_DIRECTORY}/")
 #: How many findings are looked up in the project's files.
 _LOOKED_UP = 5
+#: Where a command is written.
+_WITH_COMMANDS = ("package.json", "headrace.toml")
 _USUAL_HINT = {
     FailureReason.TYPE_ERROR: "correct the types there; the project's own type check shows the same errors",
     FailureReason.SYNTAX_ERROR: "correct the file there; the build can't read it",
@@ -116,7 +119,11 @@ def diagnose(
     Never raises for anything a log may hold. A cancelled command is no failure of the user's: the caller knows that it
     was cancelled and does not use the answer.
     """
-    found = [about_repository(one) for one in _find(apart(window(lines)), Places(files, command.directory))]
+    read_lines = window(lines)
+    found = [about_repository(one) for one in _find(apart(read_lines), Places(files, command.directory))]
+    evidence = evident(command, result)
+    if evidence is None and result.exit_code and not any(line.text.strip() for line in read_lines):
+        found = [_silent(command, result)]
     if read is not None:
         found = [
             *(with_differences(located(one, files, read), read) for one in found[:_LOOKED_UP]),
@@ -124,7 +131,6 @@ def diagnose(
         ]
     found = [one.but(diagnostic=_from_the_project(one.diagnostic)) for one in found]
     diagnostics = tuple(one.diagnostic for one in found)
-    evidence = evident(command, result)
     if not heap_may_be_full(command, result):
         found = [one for one in found if one.reason is not FailureReason.OUT_OF_MEMORY]
     if evidence is not None:
@@ -161,6 +167,25 @@ def _find(lines: Sequence[LogLine], places: Places) -> list[Found]:
     return merged(found or list(Said().parse(lines, places)))
 
 
+def _silent(command: PlannedCommand, result: CommandResult) -> Found:
+    """Nothing was printed: where the command is written is all that can be shown."""
+    return Found(
+        reason=FailureReason.COMMAND_FAILED,
+        needle=json.dumps(_words(command))[1:-1],
+        endings=_WITH_COMMANDS,
+        diagnostic=Diagnostic(
+            tool="sh",
+            severity="error",
+            message=f"{_unexplained(command, result)}, and it printed nothing",
+            hint="run it on your side, or let it say what it does",
+        ),
+    )
+
+
+def _words(command: PlannedCommand) -> str:
+    return command.argv[2] if command.argv[:2] == ("sh", "-c") and len(command.argv) > 2 else shlex.join(command.argv)
+
+
 def _from_the_project(diagnostic: Diagnostic) -> Diagnostic:
     """Where a sandbox keeps the project is its own affair; people know paths from the project's root."""
     return diagnostic.but(message=_INSIDE.sub("", diagnostic.message))
@@ -191,5 +216,4 @@ def _heap_hint(command: PlannedCommand) -> str:
 
 
 def _unexplained(command: PlannedCommand, result: CommandResult) -> str:
-    words = command.argv[2] if command.argv[:2] == ("sh", "-c") and len(command.argv) > 2 else shlex.join(command.argv)
-    return f"{cut(words, 300)}: {how_it_ended(result)}"
+    return f"{cut(_words(command), 300)}: {how_it_ended(result)}"

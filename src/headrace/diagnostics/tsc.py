@@ -22,6 +22,9 @@ _ABSENT = re.compile(
     r"(?:File '|Cannot read file '|Cannot find type definition file for ')(?P<name>[^']+)'(?: not found|\.)"
 )
 
+_ABOUT = re.compile(r"typeof import\(['\"](?P<path>[^'\"]{1,400})['\"]\)")
+_SCRIPTS = (".tsx", ".ts", ".jsx", ".js")
+
 #: Codes of the compiler's and the project's configuration.
 _CONFIG = range(5000, 6120)
 
@@ -55,6 +58,10 @@ def _rank(found: Found) -> int:
 def _found(match: re.Match[str], lines: Sequence[LogLine], at: int, places: Places) -> Found:
     given = match.groupdict()
     code, file = given["code"], places.find(given["file"]) if given.get("file") else None
+    placed = file is not None
+    if file is None and (about := _ABOUT.search(given["text"])):
+        # Frameworks check modules in files that they make; the message has the module's path.
+        file = next((path for ending in _SCRIPTS if (path := places.find(about["path"] + ending))), None)
     module = _MODULE.search(given["text"])
     reason, hint = _reason(code), None
     if reason is FailureReason.SYNTAX_ERROR and (file or "").endswith(".json"):
@@ -87,8 +94,8 @@ def _found(match: re.Match[str], lines: Sequence[LogLine], at: int, places: Plac
             message=given["text"],
             code=code,
             file=file,
-            line=int(given["line"]) if given.get("line") else None,
-            column=int(given["column"]) if given.get("column") else None,
+            line=int(given["line"]) if placed and given.get("line") else None,
+            column=int(given["column"]) if placed and given.get("column") else None,
             excerpt=_excerpt(lines, at),
             hint=hint,
             log_seq=lines[at].seq,
