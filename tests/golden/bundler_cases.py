@@ -208,6 +208,7 @@ CASES: dict[str, Case] = {
     "astro-check-order": Case("astro", both(script("astro check && astro build"), edit(PAGE, "const title: string = 'hello'", "const title: number = 'hello'"))),
     "astro-undefined": Case("astro", edit(PAGE, "<Card title", "{titel}<Card title")),
     "next-no-default-export": Case("next16", edit("app/about/page.tsx", "export default function", "export function")),
+    "next-search-params": Case("next16", write("app/s/page.tsx", "'use client'\nimport { useSearchParams } from 'next/navigation'\nexport default function S() {\n  return <p>{useSearchParams().get('q')}</p>\n}\n")),
 }  # fmt: skip
 
 #: Nothing is wrong in these: no diagnostic may be found, whatever words the log has.

@@ -26,6 +26,9 @@ _PRERENDER = re.compile(
 _THROWN = re.compile(
     r"^\s*(?:\u2a2f )?(?:Uncaught )?\[?(?P<class>[A-Z]\w*Error|Error)(?: \[\w+\])?: (?P<text>.*?)(?:\] \{)?$"
 )
+_SUSPENSE = re.compile(
+    r"^\s*(?:\u2a2f )?(?:Error: )?(?P<text>(?P<hook>use\w+)\(\) should be wrapped in a suspense boundary at page \"(?P<page>[^\"]{1,300})\")"
+)
 _HOST = re.compile(r"getaddrinfo \w+ ([\w.-]+)")
 _FRAME = re.compile(r"^\s+at .*?\(?(?P<file>[^\s()]+?):(?P<line>\d+):(?P<column>\d+)\)?(?: \{)?$")
 _GENERAL = re.compile(
@@ -149,13 +152,18 @@ def _thrown(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
         at = next((at for at, line in enumerate(lines) if _CONFIG.match(line.text)), None)
         return () if at is None else [_config(lines, at, places)]
     page = next(name for name in _PRERENDER.search(lines[at].text).groups() if name)  # type: ignore[union-attr]
+    hooked = next(((line, match) for line in lines if (match := _SUSPENSE.match(line.text))), None)
+    if hooked:
+        return [_suspended(*hooked, places)]
     # The error stands below the sentence about the page, or above it when it is about collecting data.
     around = [*range(at + 1, min(len(lines), at + 12)), *range(max(0, at - 30), at)]
     cause = next(
         (n for n in around if (match := _THROWN.match(lines[n].text)) and not _PRERENDER.search(match["text"])), None
     )
     if cause is None:
-        return [found("next", lines[at].text.strip(), places, lines[at].seq, otherwise=FailureReason.PRERENDER_FAILED)]
+        file = _page_file(page, places)
+        text = lines[at].text.strip()
+        return [found("next", text, places, lines[at].seq, file=file, otherwise=FailureReason.PRERENDER_FAILED)]
     thrown = _THROWN.match(lines[cause].text)
     assert thrown is not None  # noqa: S101 - it is why `cause` was chosen
     file = line = column = None
@@ -179,6 +187,13 @@ def _thrown(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
         hint=f"correct what {page} throws, or make it dynamic so that it is not prerendered",
     )
     return [one.but(needle=host) if host else one]
+
+
+def _suspended(line: LogLine, match: re.Match[str], places: Places) -> Found:
+    file = _page_file(match["page"], places)
+    hint = f"put the component that calls {match['hook']} into <Suspense>"
+    one = found("next", match["text"], places, line.seq, file=file, otherwise=FailureReason.PRERENDER_FAILED, hint=hint)
+    return one.but(needle=f"{match['hook']}(")
 
 
 def _config(lines: Sequence[LogLine], at: int, places: Places) -> Found:
