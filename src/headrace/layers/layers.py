@@ -41,6 +41,10 @@ __all__ = ["Layer", "Layers"]
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 #: The first and the longest wait between two looks.
 _TURN_SECONDS = 0.002, 0.05
+#: Whoever has a turn shows this often that it goes on.
+_BEAT_SECONDS = 1.0
+#: One that has not shown it for so long stands still, and is waited for no longer.
+_STILL_SECONDS = 10.0
 
 
 class Layers:
@@ -153,16 +157,26 @@ class Layers:
     async def turn(self, digest: Digest) -> AsyncIterator[None]:
         """
         Wait for one's turn to make this layer, between tasks and processes: look again whether it is there meanwhile. Making
-        it without a turn is safe too, only wasteful.
+        it without a turn is safe too, only wasteful, so nobody waits for a process that stands still.
         """
         self._make_roots()
         path = self._making / f"{hex_of(digest)}.lock"
-        pause = _TURN_SECONDS[0]
+        pause, seen, since = _TURN_SECONDS[0], 0, time.monotonic()
         while True:
             with locked(path) as mine:
                 if mine:
-                    yield
+                    beat = asyncio.create_task(_beat(path))
+                    try:
+                        yield
+                    finally:
+                        beat.cancel()
                     return
+            with suppress(FileNotFoundError):
+                if (now := path.stat().st_mtime_ns) != seen:
+                    seen, since = now, time.monotonic()
+            if time.monotonic() - since > _STILL_SECONDS:
+                yield
+                return
             # Those who only look are done soon, those who make something take long.
             await asyncio.sleep(pause)
             pause = min(2 * pause, _TURN_SECONDS[1])
@@ -317,6 +331,13 @@ class Layers:
         self._making.mkdir(parents=True, exist_ok=True)
         spread_directories(self._making)
         self._removed.mkdir(exist_ok=True)
+
+
+async def _beat(path: Path) -> None:
+    while True:
+        with suppress(FileNotFoundError):
+            os.utime(path)
+        await asyncio.sleep(_BEAT_SECONDS)
 
 
 def _names(directory: Path) -> list[str]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from headrace.disk import remove_tree
-from headrace.errors import NotFetched, StepFailed
+from headrace.disk import locked, remove_tree
+from headrace.errors import LeaseLost, NotFetched, StepFailed
 from headrace.executor.base import Executor, Sandbox
 from headrace.model.build import Build, StepStatus
 from headrace.model.diagnostic import Failure, FailureReason
@@ -20,12 +20,15 @@ from headrace.model.project import Project
 from headrace.model.sandbox import SandboxSpec, SetupStep
 from headrace.pipeline.offline import missing
 from headrace.pipeline.services import Services
+from headrace.records import builds
 
 #: Steps that run a command in a sandbox.
 SANDBOXED = (StepId.DEPENDENCIES, StepId.BUILD)
 
 #: Names of all previews' sandboxes begin so.
 _PREVIEW = "preview."
+
+_MOVING_SECONDS = 0.05
 
 #: How long a fact may wait for company. Far below what a person sees.
 WRITE_WITHIN_SECONDS = 0.02
@@ -112,6 +115,23 @@ class Context:
             await asyncio.sleep(WRITE_WITHIN_SECONDS)
             self._wake.clear()
             await self.flush()
+
+    def lost(self) -> LeaseLost:
+        return LeaseLost(f"{self.lease.worker} no longer holds {self.build.id}")
+
+    @asynccontextmanager
+    async def moving(self) -> AsyncIterator[None]:
+        """What a command wrote is moved away by one attempt at a time, and by none that has lost the build. Raises LeaseLost."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        while True:
+            with locked(self.scratch / "moving") as mine:
+                if mine:
+                    async with self.services.db.read() as c:
+                        if not await builds.holds(c, self.lease):
+                            raise self.lost()
+                    yield
+                    return
+            await asyncio.sleep(_MOVING_SECONDS)
 
     async def open_sandbox(self, spec: SandboxSpec) -> Sandbox:
         """

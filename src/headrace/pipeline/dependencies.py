@@ -140,21 +140,22 @@ async def _install(
     result = await run_command(
         ctx, sandbox, StepId.DEPENDENCIES, told, planned, stands_for=install.command, registry=shared.registry
     )
-    made = ctx.scratch / "layer"
-    if near is None:
-        await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
-    else:
-        await asyncio.to_thread(_collect_over, sandbox, near.path, install.outputs, made)
-    await shared.keep(sandbox)
-    layer = await asyncio.to_thread(
-        ctx.services.layers.commit,
-        key,
-        made,
-        made_by=ctx.build.id,
-        seconds=result.seconds,
-        scope=scope(ctx.project, ctx.build.options.trust),
-        begun_with=near.key.digest if near else None,
-    )
+    async with ctx.moving():
+        made = ctx.scratch / "layer"
+        if near is None:
+            await asyncio.to_thread(_collect, sandbox.take, install.outputs, made)
+        else:
+            await asyncio.to_thread(_collect_over, sandbox, near.path, install.outputs, made)
+        await shared.keep(sandbox)
+        layer = await asyncio.to_thread(
+            ctx.services.layers.commit,
+            key,
+            made,
+            made_by=ctx.build.id,
+            seconds=result.seconds,
+            scope=scope(ctx.project, ctx.build.options.trust),
+            begun_with=near.key.digest if near else None,
+        )
     begun = f", begun with those of {near.made_by}" if near else ""
     step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed{begun}{shared.words}"
 

@@ -7,7 +7,6 @@ can't be cancelled any more: who asks before it gets a build that nobody ever se
 
 from datetime import UTC, datetime
 
-from headrace.errors import LeaseLost
 from headrace.model.artifact import Artifact
 from headrace.model.deployment import Deployment
 from headrace.model.ids import new_id
@@ -32,7 +31,7 @@ async def deploy(ctx: Context, artifact: Artifact) -> Deployment:
         trusted = ctx.build.options.trust is Trust.TRUSTED
         async with ctx.services.db.write() as c:
             if not await builds.holds(c, ctx.lease):
-                raise LeaseLost(f"{ctx.lease.worker} no longer holds {ctx.build.id}")
+                raise ctx.lost()
             # An earlier attempt at this build may have come this far.
             deployment = await deployments.of_build(c, ctx.build.id)
             if deployment is None:

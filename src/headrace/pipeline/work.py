@@ -135,7 +135,7 @@ class Worker:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 watch.result()
-                raise LeaseLost(f"the lease of {ctx.build.id} was lost")
+                raise ctx.lost()
             return work.result()
         finally:
             for task in (work, watch):

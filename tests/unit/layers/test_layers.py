@@ -11,6 +11,7 @@ from threading import Barrier, Thread
 
 import pytest
 
+from headrace.disk import locked
 from headrace.errors import NotFound
 from headrace.layers.layers import Layer, Layers
 from headrace.model.digest import digest_of, hex_of
@@ -287,6 +288,23 @@ async def test_makers_of_the_same_layer_wait_for_their_turn(layers: Layers) -> N
             inside -= 1
 
     await asyncio.gather(*(make() for _ in range(5)))
+
+
+async def test_nobody_waits_for_a_turn_of_a_process_that_stands_still(
+    layers: Layers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.layers.layers._BEAT_SECONDS", 0.05)
+    monkeypatch.setattr("headrace.layers.layers._STILL_SECONDS", 0.5)
+    digest = key_of("a").digest
+    async with layers.turn(digest):  # shows that it goes on
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5), layers.turn(digest):
+                pass
+    with locked(layers._making / f"{digest.removeprefix('sha256:')}.lock") as held:
+        assert held
+        began = time.monotonic()
+        async with asyncio.timeout(20), layers.turn(digest):
+            assert time.monotonic() - began > 0.5
 
 
 def test_finding_a_layer_again_takes_microseconds(layers: Layers, save: Callable[..., Layer]) -> None:
