@@ -209,6 +209,8 @@ CASES: dict[str, Case] = {
     "astro-undefined": Case("astro", edit(PAGE, "<Card title", "{titel}<Card title")),
     "next-no-default-export": Case("next16", edit("app/about/page.tsx", "export default function", "export function")),
     "next-search-params": Case("next16", write("app/s/page.tsx", "'use client'\nimport { useSearchParams } from 'next/navigation'\nexport default function S() {\n  return <p>{useSearchParams().get('q')}</p>\n}\n")),
+    "next-route-export": Case("next16", write("app/api/x/route.ts", "export async function GET(request: Request) {\n  return Response.json({ u: request.url })\n}\n")),
+    "next-headers-export": Case("next16", edit("app/about/page.tsx", "export default function About() {", "import { headers } from 'next/headers'\nexport default async function About() {\n  await headers()")),
 }  # fmt: skip
 
 #: Nothing is wrong in these: no diagnostic may be found, whatever words the log has.

@@ -21,7 +21,7 @@ _LINT = re.compile(
     r"^(?P<line>\d+):(?P<column>\d+)\s+(?P<severity>Error|Warning): (?P<text>.*?)(?:\s\s?(?P<rule>[@\w-]+(?:/[\w-]+)+|[a-z]+(?:-[a-z]+)+))?$"
 )
 _PRERENDER = re.compile(
-    r"^\s*(?:Error: )?Error occurred prerendering page \"(?P<page>[^\"]+)\"|^\s*Failed to collect page data for (?P<other>\S+)|Failed to build (?P<third>/\S*): "
+    r"^\s*(?:Error: )?Error occurred prerendering page \"(?P<page>[^\"]+)\"|^\s*(?:Error: )?Failed to collect page data for (?P<other>\S+)|Failed to build (?P<third>/\S*): "
 )
 _THROWN = re.compile(
     r"^\s*(?:\u2a2f )?(?:Uncaught )?\[?(?P<class>[A-Z]\w*Error|Error)(?: \[\w+\])?: (?P<text>.*?)(?:\] \{)?$"
@@ -29,6 +29,7 @@ _THROWN = re.compile(
 _SUSPENSE = re.compile(
     r"^\s*(?:\u2a2f )?(?:Error: )?(?P<text>(?P<hook>use\w+)\(\) should be wrapped in a suspense boundary at page \"(?P<page>[^\"]{1,300})\")"
 )
+_USED = re.compile(r"because it used `(?P<name>\w+)\(")
 _HOST = re.compile(r"getaddrinfo \w+ ([\w.-]+)")
 _FRAME = re.compile(r"^\s+at .*?\(?(?P<file>[^\s()]+?):(?P<line>\d+):(?P<column>\d+)\)?(?: \{)?$")
 _GENERAL = re.compile(
@@ -186,7 +187,13 @@ def _thrown(lines: Sequence[LogLine], places: Places) -> Sequence[Found]:
         otherwise=FailureReason.PRERENDER_FAILED,
         hint=f"correct what {page} throws, or make it dynamic so that it is not prerendered",
     )
-    return [one.but(needle=host) if host else one]
+    used = _USED.search(thrown["text"])
+    needle = host or (f"{used['name']}(" if used else one.needle)
+    ruled = "not configured on route" in thrown["text"]
+    if not ruled:
+        return [one.but(needle=needle)]
+    advice = 'write `export const dynamic = "force-static"` in it if its answer never changes; a site of files has no routes that compute'
+    return [one.but(needle="export", reason=FailureReason.CONFIG_ERROR, diagnostic=one.diagnostic.but(hint=advice))]
 
 
 def _suspended(line: LogLine, match: re.Match[str], places: Places) -> Found:
@@ -223,6 +230,7 @@ def _page_file(page: str, places: Places) -> str | None:
         for base in ("", "src/")
         for directory, name in (
             ("app" + (f"/{route}" if route else ""), "page"),
+            (f"app/{route}", "route"),
             ("pages", route or "index"),
             (f"pages/{route}", "index"),
         )
