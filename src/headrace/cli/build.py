@@ -138,10 +138,10 @@ def _interrupted() -> asyncio.Event:
     wish = asyncio.Event()
 
     def heard() -> None:
-        note("cancelling")
         wish.set()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+        note("cancelling")  # last: nobody may be there to read it
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, heard)

@@ -49,6 +49,9 @@ class InlineQueue:
                 await handler(build_id)
             except Exception:  # a handler's fault must not take the other builds' worker with it
                 _log.exception("handler failed", build_id=build_id)
+                # One that fails while it is being cancelled, such as over a busy database, hides that.
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise asyncio.CancelledError from None
             finally:
                 with suppress(ValueError):
                     self._waiting.task_done()
