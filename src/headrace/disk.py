@@ -102,14 +102,15 @@ def copy_tree(source: Path, into: Path) -> None:
     could not be copied: `shutil.copytree` goes on and raises one that has no errno.
     """
     into.mkdir(exist_ok=True)
-    for entry in os.scandir(source):
-        target = into / entry.name
-        if entry.is_symlink():
-            target.symlink_to(os.readlink(entry.path))  # noqa: PTH115 - as it is written
-        elif entry.is_dir():
-            copy_tree(Path(entry.path), target)
-        else:
-            shutil.copy2(entry.path, target)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            target = into / entry.name
+            if entry.is_symlink():
+                target.symlink_to(os.readlink(entry.path))  # noqa: PTH115 - as it is written
+            elif entry.is_dir():
+                copy_tree(Path(entry.path), target)
+            else:
+                shutil.copy2(entry.path, target)
     shutil.copystat(source, into)
 
 
