@@ -75,6 +75,9 @@ async def run_build(ctx: Context) -> Build:
 
 
 async def _outcome(ctx: Context) -> BuildCompleted:
+    if ctx.lease.fence > 1 and (deployment := await _deployment(ctx)):
+        # An earlier attempt came this far and could not say so. What it was made of may have gone with the machine.
+        return _succeeded(ctx, deployment, cached=False)
     seconds = _remaining(ctx.build)
     if seconds is not None and seconds <= 0:
         # An earlier attempt's time was over, and it died before it could say so. What ran must not run again.
@@ -106,11 +109,14 @@ async def _outcome(ctx: Context) -> BuildCompleted:
 
 async def _stopped(ctx: Context) -> BuildCompleted:
     """The end of a build whose stages were stopped, by a wish or by its time limit. What visitors see already has succeeded."""
-    async with ctx.services.db.write(durable=False) as c:  # behind the deployment, should it be under way
-        deployment = await deployments.of_build(c, ctx.build.id)
-    if deployment is not None:
+    if deployment := await _deployment(ctx):
         return _succeeded(ctx, deployment, cached=False)
     return _cancelled(ctx) if ctx.cancelled.is_set() else _failed(ctx, _timeout(ctx))
+
+
+async def _deployment(ctx: Context) -> Deployment | None:
+    async with ctx.services.db.write(durable=False) as c:  # behind the deployment, should it be under way
+        return await deployments.of_build(c, ctx.build.id)
 
 
 async def _stop(work: asyncio.Task[Any]) -> None:

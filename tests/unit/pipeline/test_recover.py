@@ -12,12 +12,15 @@ from headrace.bootstrap import open_services
 from headrace.errors import Unavailable
 from headrace.executor.base import Sandbox
 from headrace.executor.fake import FakeExecutor
+from headrace.model.artifact import Artifact
+from headrace.model.deployment import Deployment
 from headrace.model.event import BuildCompleted, BuildCreated
 from headrace.model.plan import StepId
 from headrace.model.project import Project
 from headrace.model.sandbox import SandboxSpec
-from headrace.pipeline import work
-from headrace.pipeline.context import sandbox_name
+from headrace.pipeline import run, work
+from headrace.pipeline.context import Context, sandbox_name
+from headrace.pipeline.deploy import deploy
 from headrace.pipeline.recover import recover, sweep
 from headrace.pipeline.services import Services
 from headrace.records import builds, projects
@@ -146,3 +149,29 @@ async def test_a_command_whose_work_went_with_the_machine_is_not_run_again(
     assert (build.failure.reason, build.failure.step) == ("sandbox_died", "dependencies")
     assert len(await shop.events(build, "build.started")) == 2
     assert len(await shop.events(build, "build.command.started")) == 1
+
+
+async def test_a_build_that_was_deployed_when_the_machine_went_has_succeeded(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installs = list[str]()
+
+    async def dies(ctx: Context, artifact: Artifact) -> Deployment:
+        """When visitors see it; and with the machine goes what it was made of."""
+        await deploy(ctx, artifact)
+        await ctx.flush()
+        for layer in shop.services.layers.all():
+            shop.services.layers.remove(layer.key.digest)
+        await ctx.close_sandboxes()
+        installs.append(ctx.build.id)
+        raise Unavailable("no power", code="storage.busy")
+
+    monkeypatch.setattr(work, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(run, "deploy", dies)
+    build = await shop.build()
+    assert build.status == "succeeded", build.failure
+    assert len(installs) == 1
+    assert await shop.active(build) == build.id
+    assert await shop.page(build)
+    assert len(await shop.events(build, "build.started")) == 2
+    assert len(await shop.events(build, "build.command.started")) == 2
