@@ -77,6 +77,7 @@ in a live region; in a pipe, in CI, with `TERM=dumb` it is plain lines.
 | 78 | a setting is wrong |
 | 124 | timed out |
 | 130 | interrupted or cancelled |
+| 141 | whoever read what was said stopped reading, as `head` does |
 """
 
 

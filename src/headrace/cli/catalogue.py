@@ -39,7 +39,8 @@ Start with:  headrace up examples/react-vite
 
 stdout carries the result, stderr what people read; --json prints data only.
 Exit status: 0 ok, 1 the build or change failed, 2 usage, 3 not authenticated, 4 needs input, 5 not found,
-6 server unreachable, 70 our fault, 78 a setting is wrong, 124 timed out, 130 interrupted or cancelled.
+6 server unreachable, 70 our fault, 78 a setting is wrong, 124 timed out, 130 interrupted or cancelled,
+141 nobody read on.
 """
 
 

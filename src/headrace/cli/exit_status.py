@@ -10,6 +10,8 @@ NEEDS_INPUT = 4
 OUR_FAULT = 70
 TIMED_OUT = 124
 INTERRUPTED = 130
+#: As a program that SIGPIPE ended: whoever asked did not hear the end.
+UNREAD = 141
 
 _TIMEOUTS = {FailureReason.TIMEOUT, FailureReason.SOURCE_TIMEOUT}
 _OURS = {

@@ -52,6 +52,13 @@ def run(arguments: list[str]) -> int:
 def run_command(command: click.Command, arguments: list[str]) -> int:
     """Run one command and return its exit status. Nothing is raised: this is the border where errors become words."""
     try:
+        return _ended(command, arguments)
+    except BrokenPipeError:
+        _leave_quietly()
+
+
+def _ended(command: click.Command, arguments: list[str]) -> int:
+    try:
         with command.make_context("headrace", arguments) as context:
             status: Any = command.invoke(context)
         sys.stdout.flush()
@@ -68,7 +75,7 @@ def run_command(command: click.Command, arguments: list[str]) -> int:
         _tell(exc)
         return exc.exit_status
     except BrokenPipeError:
-        _leave_quietly()
+        raise
     except Exception:
         traceback.print_exc()
         click.echo("headrace: this is a mistake in Headrace, not in your project", err=True)
@@ -85,5 +92,9 @@ def _leave_quietly() -> NoReturn:
     """The reader of our output left, as `headrace logs … | head` does. Python would complain at exit."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(0)
+    from headrace.cli.exit_status import UNREAD
+
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nothing, stream.fileno())
+    sys.exit(UNREAD)

@@ -65,15 +65,18 @@ def test_the_version_is_printed_both_ways(capsys: pytest.CaptureFixture[str]) ->
     assert first == second
 
 
-def test_a_reader_that_leaves_is_no_error() -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    argv = [sys.executable, "-I", "-m", "headrace", "up", "--help"]
-    asked = subprocess.run(argv, stdout=write_end, stderr=subprocess.PIPE, check=False)
-    os.close(write_end)
-    assert asked.returncode == 0
-    assert asked.stderr == b""
-
-
 def test_the_group_is_what_the_documentation_is_made_from() -> None:
     assert sorted(headrace.list_commands(click.Context(headrace))) == sorted(NAMES)
+
+
+@pytest.mark.parametrize(("stream", "arguments"), [("stdout", ["up", "--help"]), ("stderr", ["nothing-of-that-name"])])
+def test_a_reader_that_leaves_is_told_by_the_exit_status_alone(stream: str, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writing}
+    argv = [sys.executable, "-I", "-m", "headrace", *arguments]
+    done = subprocess.run(argv, check=False, **streams)  # type: ignore[call-overload]
+    os.close(writing)
+    assert done.returncode == 141
+    assert not done.stdout
+    assert not done.stderr
