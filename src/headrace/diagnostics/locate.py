@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Collection
 
 from headrace.diagnostics.base import Found
-from headrace.diagnostics.conflict import CONFLICT_HINT, conflict_line
 from headrace.diagnostics.fit import cut
+from headrace.merge_conflict import CONFLICT_HINT, conflict_line
 from headrace.model.diagnostic import FailureReason
 
 Read = Callable[[str], bytes | None]

@@ -28,6 +28,7 @@ SANDBOXED = (StepId.DEPENDENCIES, StepId.BUILD)
 #: Names of all previews' sandboxes begin so.
 _PREVIEW = "preview."
 
+#: Between two looks whether another attempt has done with moving.
 _MOVING_SECONDS = 0.05
 
 #: How long a fact may wait for company. Far below what a person sees.

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.merge_conflict import CONFLICT_HINT, conflict_line
 from headrace.plan.project_files import ProjectFiles
 from headrace.plan.refusal import config_error, line_at
 
@@ -119,11 +120,11 @@ def _parse(path: str, data: bytes) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as exc:
-        conflict = (line_at(text, exc.lineno) or "").startswith(("<<<<<<<", "=======", ">>>>>>>"))
+        conflict = conflict_line(text) is not None
         cause = "a merge conflict is in it" if conflict else exc.msg
         raise config_error(
             f"{path} is not valid JSON: {cause} (line {exc.lineno}, column {exc.colno})",
-            hint="resolve the merge: keep one of the two sides, and take out the lines <<<<<<<, ======= and >>>>>>>"
+            hint=CONFLICT_HINT
             if conflict
             else "a missing or an extra comma, quote or brace is the usual cause; comments are not allowed",
             file=path,

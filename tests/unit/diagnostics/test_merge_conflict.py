@@ -3,8 +3,8 @@
 import pytest
 
 from headrace.diagnostics.base import LogLine
-from headrace.diagnostics.conflict import conflict_line
 from headrace.diagnostics.diagnose import diagnose
+from headrace.merge_conflict import conflict_line
 from headrace.model.diagnostic import FailureReason
 from headrace.model.plan import PlannedCommand, StepId
 from headrace.model.sandbox import CommandResult
