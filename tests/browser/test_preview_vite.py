@@ -1,8 +1,5 @@
 """A real Vite project in its preview, in a real browser: where its errors were written, and what shows while it is broken."""
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ import httpx2
 import orjson
 import pytest
 from playwright.async_api import Page, expect
+from tests.server import Server, environment_of, new_data_dir
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox, pytest.mark.network]
 expect.set_options(timeout=30_000)
@@ -61,34 +59,17 @@ class Project:
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
-    data = tmp_path / "data"
-    data.mkdir()
-    if provisions := os.environ.get("TEST_PROVISIONS"):
-        for shared in ("base", "tools", "layers"):
-            (Path(provisions) / shared).mkdir(parents=True, exist_ok=True)
-            (data / shared).symlink_to(Path(provisions) / shared)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "headrace", "serve"),
-        env=kept | {"HEADRACE_DATA_DIR": str(data), "HEADRACE_PORT": "0"},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+async def api(tmp_path: Path, provisions: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    data = new_data_dir(tmp_path / "data", provisions, "layers")
+    server = Server(environment_of(data), data)
+    server.start()
     try:
-        async with asyncio.timeout(60):
-            while not (data / "server.json").exists():
-                assert process.returncode is None
-                await asyncio.sleep(0.05)
-        port = orjson.loads((data / "server.json").read_bytes())["url"].rpartition(":")[2]
-        headers = {"Authorization": f"Bearer {(data / 'token').read_text().strip()}"}
-        base = f"http://localhost:{port}/api/v1"
-        async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=120) as client:
+        # The name that browsers take for safe.
+        base = f"http://localhost:{server.url.rpartition(':')[2]}/api/v1"
+        async with httpx2.AsyncClient(base_url=base, headers=server.http.headers, timeout=120) as client:
             yield client
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+        server.stop()
 
 
 @pytest.fixture(params=["build", "dev"])

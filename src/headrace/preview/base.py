@@ -2,8 +2,8 @@
 The contract of preview drivers: each knows how one kind of tool is kept warm and told of changes.
 
 A driver is pure: it says what to run (`setup`). The session opens the sandbox, starts the command and then gives the
-driver a `Link` to what runs (`attach`). Order of calls on a builder: `first` once, then `apply` for one change after
-another, never two at a time. Files of a change are in the sandbox when `apply` is called.
+driver a `Link` to what runs (`attach`). Order of calls on a builder: `first` once, then for one change after another
+`expect`, and `apply` when its files are in the sandbox; never two at a time.
 """
 
 import socket
@@ -90,6 +90,10 @@ class Builder(Protocol):
 
     async def first(self) -> Outcome:
         """Wait until it has made its first page, or has failed at it."""
+        ...
+
+    def expect(self) -> None:
+        """Files are about to be written. A tool that watches them waits for the change as a whole, some seconds at most."""
         ...
 
     async def apply(self, change: Change) -> Outcome:

@@ -51,6 +51,7 @@ _END_SECONDS = 5.0
 _KILLED = {
     KillReason.MEMORY: "it used more memory than it may",
     KillReason.DISK: "it wrote more than it may",
+    KillReason.PROCESSES: "it started processes without end",
     KillReason.LOST: "its sandbox was lost",
 }
 
@@ -114,7 +115,7 @@ class Warm:
             held.enter_context(services.layers.pin(layer.key.digest))
         earlier = held.enter_context(self._life.pinned())
         below = (layer.path, self._planned.directory) if layer else (self._planned.directory,)
-        mounts = await tool_mounts(services, self.plan.tools)
+        mounts = await tool_mounts(services, self.plan.tools, held)
         spec = SandboxSpec(
             id=self._name,
             project_id=self._project.id,
@@ -166,6 +167,7 @@ class Warm:
 
     async def apply(self, difference: Difference, contents: Mapping[str, bytes], after: Tree) -> Outcome:
         """Bring the working directory to the tree `after` and wait for what comes of it."""
+        self._builder.expect()
         await self._write(difference, contents)
         self.tree = after
         return self._told(await self._builder.apply(difference.change))

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.server import Server, wait_until
+from tests.server import Server, new_data_dir
+from tests.waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "react-vite"
 PAGE = "src/App.tsx"
@@ -88,11 +89,9 @@ def left_in(data_dir: Path) -> list[str]:
 
 
 @pytest.fixture
-def data_dir(data_dir: Path, provisions: Path) -> Path:
+def data_dir(tmp_path: Path, provisions: Path) -> Path:
     """Dependencies are installed once for all tests here."""
-    (provisions / "layers").mkdir(exist_ok=True)
-    (data_dir / "layers").symlink_to(provisions / "layers")
-    return data_dir
+    return new_data_dir(tmp_path / "data", provisions, "layers")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.previews.conftest import BROKEN, EXAMPLE, PAGE, TEXT, Preview, edited
-from tests.server import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,14 +42,14 @@ class Control:
 
     async def ask(self, seconds: float, **order: object) -> Mapping[str, Any]:
         """The answer to one order. Raises Lost."""
-        if self._writer is None or self._reader is None or self._reader.done():
+        if not self._connected():
             raise Lost("the connection to it is lost")
         self._number += 1
         number = self._number
         future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            self._writer.write(json.dumps({"n": number, **order}).encode() + b"\n")
+            self._send({"n": number, **order})
             async with asyncio.timeout(seconds):
                 return await future
         except TimeoutError:
@@ -56,12 +57,24 @@ class Control:
         finally:
             self._waiting.pop(number, None)
 
+    def tell(self, **news: object) -> None:
+        """What needs no answer. A connection that is lost is noticed by the next order."""
+        if self._connected():
+            self._send(news)
+
     async def close(self) -> None:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait({self._reader})
         if self._writer is not None:
             self._writer.close()
+
+    def _connected(self) -> bool:
+        return self._reader is not None and not self._reader.done()
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        assert self._writer is not None  # noqa: S101 - connected
+        self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def _connect(self) -> None:
         while True:
@@ -77,6 +90,8 @@ class Control:
             except BaseException:
                 connection.close()
                 raise
+            # Otherwise an order would wait for the answer of the other side's kernel to what was told before: 40 ms.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             reader, self._writer = await asyncio.open_connection(sock=connection, limit=_LARGEST_LINE)
             self._reader = asyncio.create_task(self._read(reader))
             return

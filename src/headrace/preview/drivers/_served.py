@@ -56,6 +56,9 @@ class ServedBuilder:
             where = f"on port {self._asked_port}, nor on one that its log names"
             return self._failed(f"{self._name} did not answer {where} within {self.first_seconds:.0f} s", 0)
 
+    def expect(self) -> None:
+        pass  # such servers can't be told
+
     async def apply(self, change: Change) -> Outcome:
         self._paths.update(change.written)
         self._paths.difference_update(change.removed)

@@ -107,6 +107,9 @@ class ViteBuilder:
         except Lost as exc:
             return Outcome(ok=False, message=f"Vite did not start: {exc}{self._last_words()}")
 
+    def expect(self) -> None:
+        self._control.tell(coming=True)
+
     async def apply(self, change: Change) -> Outcome:
         self._paths.update(change.written)
         self._paths.difference_update(change.removed)

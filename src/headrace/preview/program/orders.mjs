@@ -2,7 +2,13 @@
 // are dropped; those of files that a tool wrote (a generated route tree) come through a moment later.
 import fs from 'node:fs';
 
-const OWN_EVENTS_WAIT = 40;
+// Longer than the 50 ms in which Vite's watcher tells of a file once, and forgets what comes meanwhile: a file is looked at
+// when these are over.
+const NATIVE_WAIT = 60;
+// For listeners of older versions, which don't say when they have done.
+const LISTENERS_WAIT = 40;
+// An order that was expected and isn't there after this time may never come.
+const ORDER_WAIT = 10_000;
 
 /** Called for each change that Vite has worked off, by the one hook that comes last. */
 let handled = () => {};
@@ -35,6 +41,10 @@ export class Orders {
     this.known = new Map();
     this.turn = Promise.resolve();
     this.restarting = false;
+    /** Resolves when the order that is expected has come. */
+    this.coming = null;
+    this.come = null;
+    this.waited = null;
     /** Why the configuration as it is now was not taken: the server still runs with the one before. */
     this.refused = [];
     this.#stand();
@@ -49,18 +59,38 @@ export class Orders {
     watcher.emit = (event, ...rest) => this.#native(event, rest);
   }
 
+  /**
+   * Files are about to be written, and an order will say which. Until then the file system's events wait: Vite would be told of
+   * half a change, and of the whole a second time.
+   */
+  expect() {
+    this.coming ??= new Promise((resolve) => {
+      this.come = resolve;
+    });
+    clearTimeout(this.waited);
+    this.waited = setTimeout(() => this.#came(), ORDER_WAIT).unref();
+  }
+
+  #came() {
+    clearTimeout(this.waited);
+    this.come?.();
+    this.coming = null;
+  }
+
   /** Resolves when Vite has sent what these changes mean to the browsers. */
   async announce(written, removed, within) {
-    const turn = this.turn.then(async () => {
-      const before = new Map(this.known);
-      if ([...written, ...removed].some((file) => this.#isConfiguration(file))) await this.#restart();
-      // All files are out of date before the first update is sent: a browser that follows it gets none of the old ones.
-      this.#invalidate([...written, ...removed]);
-      for (const file of written) this.known.set(file, stateOf(file));
-      for (const file of removed) this.known.set(file, 'gone');
-      for (const file of removed) if (!this.#isConfiguration(file)) await this.#tell('unlink', file, within);
-      for (const file of written) if (!this.#isConfiguration(file)) await this.#tell(this.#isNew(file, before) ? 'add' : 'change', file, within);
-    });
+    const turn = this.turn
+      .then(async () => {
+        const before = new Map(this.known);
+        if ([...written, ...removed].some((file) => this.#isConfiguration(file))) await this.#restart();
+        // All files are out of date before the first update is sent: a browser that follows it gets none of the old ones.
+        this.#invalidate([...written, ...removed]);
+        for (const file of written) this.known.set(file, stateOf(file));
+        for (const file of removed) this.known.set(file, 'gone');
+        for (const file of removed) if (!this.#isConfiguration(file)) await this.#tell('unlink', file, within);
+        for (const file of written) if (!this.#isConfiguration(file)) await this.#tell(this.#isNew(file, before) ? 'add' : 'change', file, within);
+      })
+      .finally(() => this.#came());
     this.turn = turn.catch(() => {});
     return turn;
   }
@@ -101,7 +131,7 @@ export class Orders {
     let timer;
     const worked = new Promise((resolve) => {
       handled = resolve;
-      timer = setTimeout(resolve, this.server.environments ? within : OWN_EVENTS_WAIT);
+      timer = setTimeout(resolve, this.server.environments ? within : LISTENERS_WAIT);
     });
     // Listeners of older versions return what they do; those of newer ones end in the hook.
     this.emit('all', event, file);
@@ -114,13 +144,24 @@ export class Orders {
   #native(event, rest) {
     const file = event === 'all' ? rest[1] : rest[0];
     if (!['add', 'change', 'unlink', 'all'].includes(event) || typeof file !== 'string') return this.emit(event, ...rest);
-    setTimeout(() => {
+    setTimeout(() => this.#look(event, file, rest), NATIVE_WAIT);
+    return true;
+  }
+
+  #look(event, file, rest) {
+    const state = stateOf(file);
+    // An order is announced before its files are written. So whatever can be seen of it was announced on the connection, which
+    // is read before this goes on.
+    setImmediate(async () => {
+      if (this.coming) {
+        await this.coming;
+        return this.#look(event, file, rest);
+      }
       this.turn = this.turn.then(() => {
-        if (event !== 'all' && this.known.get(file) === stateOf(file)) return;
+        if (event !== 'all' && this.known.get(file) === state) return;
         if (event !== 'all') this.known.delete(file);
         this.emit(event, ...rest);
       });
-    }, OWN_EVENTS_WAIT);
-    return true;
+    });
   }
 }

@@ -21,7 +21,11 @@ async function projectsVite(directory) {
 }
 
 let keeper = null;
-const control = listen(settings.control, (order) => (order.map ? keeper.map(order.map) : keeper.apply(order)));
+const control = listen(
+  settings.control,
+  (order) => (order.map ? keeper.map(order.map) : keeper.apply(order)),
+  () => keeper?.coming?.(),
+);
 await control.ready;
 try {
   const { vite, entry } = await projectsVite(process.cwd());

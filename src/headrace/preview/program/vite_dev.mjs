@@ -34,6 +34,10 @@ export class Keeper {
     return { ok: !errors.length, errors, unaffected: false };
   }
 
+  coming() {
+    this.orders?.expect();
+  }
+
   async apply({ written = [], removed = [] }) {
     const root = process.cwd();
     const files = written.map((name) => this.vite.normalizePath(path.resolve(root, name)));
@@ -85,6 +89,8 @@ export class Keeper {
     const { error } = logger;
     logger.error = (message, options) => {
       error(message, options);
+      // Of a module that nobody has asked for yet, as it was some time ago: who asks, the walk or a browser, hears how it is.
+      if (message.includes('Pre-transform error:')) return;
       const thrown = options?.error;
       if (keeper.orders?.restarting) keeper.orders.refused.push(thrown ?? new Error(message));
       else if (!thrown) return;

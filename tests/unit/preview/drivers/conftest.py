@@ -97,13 +97,16 @@ class Running:
         assert old in self.text(path)
         return await self.write({path: self.text(path).replace(old, new)})
 
-    async def write(self, files: dict[str, str], removed: Sequence[str] = ()) -> Outcome:
+    async def write(self, files: dict[str, str], removed: Sequence[str] = (), pause: float = 0) -> Outcome:
+        """`pause` is the time, in seconds, between the files' writing and the order that names them."""
+        self.builder.expect()
         for path, text in files.items():
             target = self.project / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
         for path in removed:
             (self.project / path).unlink()
+        await asyncio.sleep(pause)
         return await asyncio.wait_for(self.builder.apply(Change(tuple(files), tuple(removed))), 60)
 
     async def reset(self) -> None:
@@ -111,6 +114,8 @@ class Running:
         now = _sources(self.project)
         written = {path: data for path, data in self._original.items() if now.get(path) != data}
         removed = [path for path in now if path not in self._original]
+        if written or removed:
+            self.builder.expect()
         for path, data in written.items():
             (self.project / path).write_bytes(data)
         for path in removed:
@@ -182,12 +187,10 @@ def _source(name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(provisions: Path) -> Installed:
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
-    kept = os.environ.get("TEST_PROVISIONS")
-    place = Path(kept) if kept else tmp_path_factory.getbasetemp().parent / "provisions"
-    return Installed(place / "examples")
+    return Installed(provisions / "examples")
 
 
 @pytest.fixture

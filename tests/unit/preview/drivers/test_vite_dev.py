@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.network, pytest.mark.asyncio(loop_scope="module")]
 
-APP = "src/App.tsx"
+APP, STYLE = "src/App.tsx", "src/App.css"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -59,9 +59,11 @@ async def browser(running: Running) -> AsyncIterator[asyncio.Queue[dict[str, Any
                 messages.put_nowait(json.loads(message))
 
         listening = asyncio.create_task(listen())
-        yield messages
-        listening.cancel()
-        await asyncio.wait({listening})
+        try:
+            yield messages
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
 
 
 async def test_each_answer_means_that_the_update_was_sent_and_the_new_module_is_served(running: Running) -> None:
@@ -70,7 +72,7 @@ async def test_each_answer_means_that_the_update_was_sent_and_the_new_module_is_
         for number in range(10):
             outcome = await running.write({APP: original.replace("Get started", f"Edit number {number}.")})
             assert outcome.ok
-            message = await asyncio.wait_for(messages.get(), 10)
+            message = await asyncio.wait_for(messages.get(), 30)
             assert (message["type"], message["updates"][0]["path"]) == ("update", f"/{APP}")
             assert f"Edit number {number}." in (await module(running, APP)).text
         await asyncio.sleep(0.2)
@@ -78,11 +80,32 @@ async def test_each_answer_means_that_the_update_was_sent_and_the_new_module_is_
         assert messages.empty()
 
 
+async def test_what_takes_long_to_write_is_told_once(running: Running) -> None:
+    async with browser(running) as messages:
+        files = {APP: running.text(APP).replace("Get started", "Later."), STYLE: running.text(STYLE) + "#late {}"}
+        assert (await running.write(files, pause=0.5)).ok
+        await asyncio.sleep(0.2)
+        told = [messages.get_nowait() for _ in range(messages.qsize())]
+        assert [message["updates"][0]["path"] for message in told] == [f"/{APP}", f"/{STYLE}"]
+
+
 async def test_a_file_that_a_tool_writes_beside_the_orders_is_noticed(running: Running) -> None:
     async with browser(running) as messages:
         text = running.text(APP).replace("Get started", "Written by a tool.")
         (running.project / APP).write_text(text)
         assert (await asyncio.wait_for(messages.get(), 20))["type"] == "update"
+        assert "Written by a tool." in (await module(running, APP)).text
+
+
+@pytest.mark.parametrize("pause", [number / 200 for number in range(14)])
+async def test_a_tool_that_writes_a_file_right_behind_an_order_is_noticed(running: Running, pause: float) -> None:
+    async with browser(running) as messages:
+        text = running.text(APP)
+        assert (await running.write({APP: text.replace("Get started", "Written by an order.")})).ok
+        assert (await asyncio.wait_for(messages.get(), 30))["type"] == "update"
+        await asyncio.sleep(pause)
+        (running.project / APP).write_text(text.replace("Get started", "Written by a tool."))
+        assert (await asyncio.wait_for(messages.get(), 30))["type"] == "update"
         assert "Written by a tool." in (await module(running, APP)).text
 
 
@@ -103,6 +126,19 @@ async def test_a_missing_import_is_found_and_the_new_file_repairs_it(running: Ru
     assert (await module(running, APP)).status_code == 200
     outcome = await running.write({}, removed=["src/word.ts"])
     assert (outcome.ok, outcome.diagnostics[0].file) == (False, APP)
+
+
+async def test_an_error_that_is_repaired_at_once_is_not_told_of_the_repair(running: Running) -> None:
+    whole = running.text(APP)
+    for number in range(10):
+        assert (
+            await running.write(
+                {f"src/word{number}.ts": "export const word = 1", APP: f"import './word{number}'\n{whole}"}
+            )
+        ).ok
+        assert not (await running.write({}, removed=[f"src/word{number}.ts"])).ok
+        outcome = await running.write({APP: whole})
+        assert outcome.ok, outcome
 
 
 async def test_an_error_deeper_than_the_file_that_changed_is_found(running: Running) -> None:
