@@ -16,6 +16,22 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+_NOWHERE = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.EXDEV,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENXIO,
+        errno.ENODEV,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+    }
+)
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -165,6 +181,14 @@ def new_mount(kind: str, options: Sequence[tuple[str, str | None]], attributes: 
         return _check(_syscall(_SYS_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes), kind)
     finally:
         os.close(context)
+
+
+def leads_nowhere(exc: OSError) -> bool:
+    """
+    Whether a path could not be opened because of what is there, which is a stranger's choice: nothing, a link, something closed to
+    us. Everything else is this machine's: a disk that fails, descriptors or memory that others have.
+    """
+    return exc.errno in _NOWHERE
 
 
 def open_beneath(directory: int, path: str, flags: int, *, resolve: int = RESOLVE_BENEATH) -> int:

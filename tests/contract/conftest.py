@@ -32,6 +32,12 @@ from headrace.settings import Settings
 #: The executor `docker`, over each of these.
 ENGINES = ("docker", "podman")
 
+
+def on(*kinds: str) -> pytest.MarkDecorator:
+    """With a laboratory of each kind."""
+    return pytest.mark.parametrize("lab", kinds, indirect=True)
+
+
 #: Does what an `Act` says, with nothing but Python.
 PERFORM = """
 import json, os, subprocess, sys, time
@@ -190,11 +196,10 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def base_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sandboxes' base system, made once and shared by all data directories of tests on this machine."""
-    kept = os.environ.get("TEST_PROVISIONS")
-    place = (Path(kept) if kept else tmp_path_factory.getbasetemp().parent / "provisions") / "base"
-    place.mkdir(parents=True, exist_ok=True)
+def base_system(provisions: Path) -> Path:
+    """The sandboxes' base system."""
+    place = provisions / "base"
+    place.mkdir(exist_ok=True)
     return place
 
 

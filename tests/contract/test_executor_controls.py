@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.contract.conftest import ENGINES
+from tests.contract.conftest import ENGINES, on
 
 import headrace
 from headrace.errors import ExecutorUnavailable
@@ -32,10 +32,6 @@ IN_A_SANDBOX = [control for control in CONTROLS if control.required]
 found: dict[str, Mapping[str, Held]] = {}
 
 
-def runtimes() -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("lab", ["runc", "crun", *ENGINES], indirect=True)
-
-
 async def proof(lab: "Lab") -> Mapping[str, Held]:
     if lab.kind not in found:
         if isinstance(lab.executor, DockerExecutor):
@@ -48,7 +44,7 @@ async def proof(lab: "Lab") -> Mapping[str, Held]:
 
 
 @pytest.mark.sandbox
-@runtimes()
+@on("runc", "crun", *ENGINES)
 @pytest.mark.parametrize("control", IN_A_SANDBOX, ids=lambda control: control.number)
 async def test_the_control_holds(lab: "Lab", control: Control) -> None:
     entry = (await proof(lab))[control.number]
@@ -75,7 +71,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @pytest.mark.sandbox
-@pytest.mark.parametrize("lab", ["crun"], indirect=True)
+@on("crun")
 async def test_an_executor_that_lacks_a_control_is_refused_until_that_is_accepted_by_name(
     lab: "Lab", monkeypatch: pytest.MonkeyPatch
 ) -> None:

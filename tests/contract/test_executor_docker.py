@@ -3,10 +3,11 @@
 import pytest
 from tests.contract import test_executor_isolation as isolation
 from tests.contract import test_executor_processes as processes
+from tests.contract.conftest import on
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["docker"], indirect=True)]
+pytestmark = [pytest.mark.sandbox, on("docker")]
 
-test_death = processes.test_whatever_a_command_does_it_is_gone_within_two_seconds
+test_death = processes.test_whatever_a_command_does_it_is_gone_when_it_is_killed
 test_daemon = processes.test_a_daemon_that_holds_the_pipes_does_not_hold_up_the_end
 test_order = processes.test_a_million_lines_arrive_in_order
 test_signals = processes.test_the_exit_code_of_a_signal_is_128_and_its_number

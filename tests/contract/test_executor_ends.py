@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from tests.contract.conftest import on
 
 from headrace.diagnostics.diagnose import diagnose
 from headrace.logreader import log_lines
@@ -14,7 +15,7 @@ from headrace.model.plan import PlannedCommand, StepId
 if TYPE_CHECKING:
     from tests.contract.conftest import Lab
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["crun"], indirect=True)]
+pytestmark = [pytest.mark.sandbox, on("crun")]
 
 MIB = 2**20
 SMALL = {"memory_bytes": 64 * MIB}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.conftest import on
 
 from headrace.errors import EngineLost, ExecutorUnavailable, NotFetched
 from headrace.executor._daemon_api import DaemonApi
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tests.contract.conftest import Engines, Lab
 
 pytestmark = pytest.mark.sandbox
-over_docker = pytest.mark.parametrize("lab", ["docker"], indirect=True)
+over_docker = on("docker")
 
 
 @over_docker

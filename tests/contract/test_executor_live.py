@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.conftest import on
 
 from headrace.errors import ExecutorUnavailable, InvalidInput, SandboxBlocked
 from headrace.executor.base import Sandbox
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.sandbox,
-    pytest.mark.parametrize("lab", ["crun", "docker", "process", "fake"], indirect=True),
+    on("crun", "docker", "process", "fake"),
 ]
 
 #: Longer than anybody will wait, and than any clock of 32 bits counts in milliseconds.

@@ -8,8 +8,9 @@ from tests.contract import test_executor as contract
 from tests.contract import test_executor_egress as egress
 from tests.contract import test_executor_live_attacks as attacks
 from tests.contract import test_executor_processes as processes
+from tests.contract.conftest import on
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.parametrize("lab", ["podman"], indirect=True)]
+pytestmark = [pytest.mark.sandbox, on("podman")]
 
 test_not_there = contract.test_a_command_that_is_not_there_ends_with_127_and_says_so
 test_variables = contract.test_declared_variables_arrive_whatever_their_names_are

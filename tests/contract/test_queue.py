@@ -23,14 +23,14 @@ async def working(queue: Queue, handler: Handler) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with suppress(asyncio.CancelledError):
                 await task
 
 
 async def test_each_build_wakes_a_handler(queue: Queue) -> None:
     done = asyncio.Queue[str]()
-    async with working(queue, done.put), asyncio.timeout(10):
+    async with working(queue, done.put), asyncio.timeout(30):
         for build in ("a", "b", "c"):
             await queue.enqueue(build)
         assert {await done.get() for _ in range(3)} == {"a", "b", "c"}
@@ -47,7 +47,7 @@ async def test_no_more_handlers_run_than_were_asked_for(queue: Queue) -> None:
         running -= 1
         await done.put(build)
 
-    async with working(queue, handle), asyncio.timeout(10):
+    async with working(queue, handle), asyncio.timeout(30):
         for number in range(6):
             await queue.enqueue(f"b{number}")
         for _ in range(6):
@@ -63,7 +63,7 @@ async def test_a_handler_that_fails_takes_nobody_with_it(queue: Queue) -> None:
         if build != "last":
             raise ValueError(build)
 
-    async with working(queue, handle), asyncio.timeout(10):
+    async with working(queue, handle), asyncio.timeout(30):
         for build in ("a", "b", "c", "last"):
             await queue.enqueue(build)
         assert {await done.get() for _ in range(4)} == {"a", "b", "c", "last"}
@@ -79,6 +79,6 @@ async def test_a_handler_that_fails_while_it_is_cancelled_ends_all_the_same(queu
         finally:
             raise ValueError("busy")
 
-    async with working(queue, handle), asyncio.timeout(10):
+    async with working(queue, handle), asyncio.timeout(30):
         await queue.enqueue("a")
         await begun.wait()

@@ -205,10 +205,14 @@ class Cgroup:
     def usage(self) -> Usage:
         return Usage(
             out_of_memory=self.out_of_memory(),
-            pids_limit_hit=self._events("pids", "pids.events", "pids.events", "max") > 0,
+            pids_limit_hit=self.refused() > 0,
             peak_memory_bytes=self._number("memory", "memory.peak", "memory.max_usage_in_bytes"),
             cpu_seconds=self._cpu_seconds(),
         )
+
+    def refused(self) -> int:
+        """How many processes and threads the kernel refused the group, because it has as many as it may. 0 where nobody counts."""
+        return self._events("pids", "pids.events", "pids.events", "max")
 
     def out_of_memory(self) -> bool:
         """Whether the kernel killed something in the group for memory. Cheap, to be asked often."""

@@ -57,6 +57,8 @@ class SandboxPlace(NamedTuple):
 
     #: The first of its ids where its supervisor is.
     first_id: int
+    #: Where its processors begin.
+    processor: int
     cgroup: str
     groups: Sequence[GroupPart] = ()
 
@@ -105,7 +107,7 @@ def container_instructions(
             cgroup=None if own else where.cgroup,
             network=network_at(machine.ground.stage) if egress else None,
             descriptors=machine.descriptors,
-            processors=processors_of(machine, limits.cpus, where.first_id),
+            processors=processors_of(machine, limits.cpus, where.processor),
             processes=own.pids if own and "pids" not in machine.delegated.controllers else None,
             disk=machine.disk,
             compiled=machine.runtime.kind == "crun",
@@ -140,7 +142,7 @@ def _own_limits(machine: Machine, limits: Limits, where: SandboxPlace) -> OwnLim
         memory_bytes=limits.memory_bytes,
         pids=min(limits.pids, machine.processes),
         cpus=limits.cpus,
-        processors=processors_of(machine, limits.cpus, where.first_id),
+        processors=processors_of(machine, limits.cpus, where.processor),
         groups=where.groups,
     )
 
@@ -204,15 +206,20 @@ def _front(own: OwnRegistry, bundle: str | None) -> list[str]:
     return [*plan, bundle] if bundle else plan
 
 
-def processors_of(machine: Machine, cpus: float, first_id: int) -> tuple[int, ...]:
+def processors_wanted(cpus: float) -> int:
+    """How many processors a sandbox sees that may use so much of them."""
+    return max(1, -int(-cpus // 1))
+
+
+def processors_of(machine: Machine, cpus: float, start: int) -> tuple[int, ...]:
     """
-    The processors of a sandbox that gets fewer than there are, so that programs that count them start as many threads as
-    can run. Different sandboxes get different ones.
+    The processors of a sandbox that gets fewer than there are, from the one with number `start` on: programs that count them
+    start as many threads as can run, and others have the rest.
     """
-    wanted = max(1, -int(-cpus // 1))
+    wanted = processors_wanted(cpus)
     if wanted >= len(machine.processors):
         return ()
-    start = (first_id // _spec.IDS if machine.ground.given is None else first_id) % len(machine.processors)
+    start %= len(machine.processors)
     doubled = machine.processors * 2
     return tuple(sorted(doubled[start : start + wanted]))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from headrace import linux
 from headrace.executor._cgroup import Cgroup, Usage
 from headrace.executor._daemon_api import DaemonApi, DaemonError
-from headrace.executor._engine import Leader, Pipe
+from headrace.executor._engine import Leader, Pipe, stop_all
 from headrace.executor._furnish import furnish
 from headrace.executor._instructions import Instructions, tell_group
 from headrace.executor._keeper import LOOK_SECONDS
@@ -120,6 +120,9 @@ class DaemonEngine:
         self._look()
         return self._used.out_of_memory
 
+    def refused(self) -> int:
+        return self._cgroup.refused() if self._cgroup else 0
+
     def wait(self) -> float:
         return LOOK_SECONDS
 
@@ -136,6 +139,7 @@ class DaemonEngine:
         return self._cgroup.processes() if self._cgroup else set()
 
     def _kill_others(self, first: int) -> None:
+        stop_all(lambda: self._pids() - {first})
         end = time.monotonic() + _OTHERS_SECONDS
         while (pids := self._pids() - {first}) and time.monotonic() < end:
             for pid in pids:

@@ -19,6 +19,7 @@ from headrace.executor._daemon_engine import IO
 from headrace.executor._every_command import instructions_of
 from headrace.executor._instructions import DaemonPlan, Instructions
 from headrace.executor._overlay import make_anew
+from headrace.executor._sandbox_directory import Allotted
 from headrace.executor._seccomp import profile
 from headrace.model.limits import Limits
 from headrace.model.sandbox import WORKING_DIRECTORY, SandboxCommand, SandboxSpec
@@ -73,11 +74,11 @@ def daemon_instructions(
     command: SandboxCommand,
     place: Path,
     log: Path,
-    first_id: int,
+    own: Allotted,
 ) -> Instructions:
     """Also writes files for the container to `place`, the command's directory. Raises ExecutorUnavailable for what can't be."""
     directory, limits = place.parents[1], command.limits
-    disk, user = directory / "disk", build_user(daemon, first_id)
+    disk, user = directory / "disk", build_user(daemon, own.first_id)
     egress = egress_of(machine, command, place)
     labels = {OWNER_LABEL: owner, SANDBOX_LABEL: spec.id}
     make_anew(disk / "work")
@@ -87,9 +88,9 @@ def daemon_instructions(
             socket=daemon.socket,
             api=daemon.api,
             container=f"headrace-{owner}-{spec.id}.{command.index}",
-            config=_config(machine, daemon, image, labels, command, place, user, first_id),
+            config=_config(machine, daemon, image, labels, command, place, user, own.processor),
             line=shell_line(command, _spec.environment(command, proxy=egress is not None)),
-            root=root_plan(machine, spec, disk, first_id, limits.memory_bytes),
+            root=root_plan(machine, spec, disk, own.first_id, limits.memory_bytes),
             user=user,
             files=_files(place, user),
             masked=list(_spec.MASKED),
@@ -129,7 +130,7 @@ def _config(
     command: SandboxCommand,
     place: Path,
     user: int,
-    first_id: int,
+    processor: int,
 ) -> dict[str, Any]:
     host: dict[str, Any] = {
         "NetworkMode": "none",
@@ -145,7 +146,7 @@ def _config(
         "LogConfig": {"Type": "none", "Config": {}},
         # Builds die first when the machine runs out of memory.
         "OomScoreAdj": 500,
-        **_resources(machine, command.limits, first_id),
+        **_resources(machine, command.limits, processor),
     }
     if daemon.own_ids:
         host["UsernsMode"] = f"auto:size={_spec.IDS}"
@@ -166,8 +167,8 @@ def _profile(daemon: Daemon) -> str:
     return daemon.profile if daemon.kind == "podman" else json.dumps(profile(), separators=(",", ":"))
 
 
-def _resources(machine: Machine, limits: Limits, first_id: int) -> dict[str, Any]:
-    processors = processors_of(machine, limits.cpus, first_id)
+def _resources(machine: Machine, limits: Limits, processor: int) -> dict[str, Any]:
+    processors = processors_of(machine, limits.cpus, processor)
     found: dict[str, Any] = {
         # Memory and swap together: equal numbers mean that there is none.
         "Memory": limits.memory_bytes,

@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, NoReturn, Protocol
@@ -23,6 +23,7 @@ from headrace.executor._output import output_pipe
 from headrace.executor._runtime import ContainerFailed, await_end
 
 _KILL_SECONDS = 2.0
+_STOP_SECONDS = 0.2
 
 
 class Leader(NamedTuple):
@@ -63,6 +64,10 @@ class Engine(Protocol):
     def usage(self) -> Usage: ...
 
     def out_of_memory(self) -> bool: ...
+
+    def refused(self) -> int:
+        """How many processes and threads it was refused, because it has as many as it may. 0 where nobody counts."""
+        ...
 
     def wait(self) -> float:
         """Seconds until that should be asked again."""
@@ -122,6 +127,9 @@ class ContainerEngine:
     def out_of_memory(self) -> bool:
         return self._keeper.out_of_memory()
 
+    def refused(self) -> int:
+        return self._keeper.refused()
+
     def wait(self) -> float:
         return self._keeper.wait()
 
@@ -157,10 +165,10 @@ class ProcessEngine:
         return len(self._all())
 
     def kill(self, leader: Leader) -> None:
+        stop_all(self._all)
         end = time.monotonic() + _KILL_SECONDS
         while (pids := self._all()) and time.monotonic() < end:
-            # The leader first: a shell whose child is killed says so, in a log where nobody expects it.
-            for pid in sorted(pids, key=lambda pid: pid != leader.pid):
+            for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             _reap(leader.pid)
@@ -175,6 +183,9 @@ class ProcessEngine:
 
     def out_of_memory(self) -> bool:
         return self._cgroup.out_of_memory()
+
+    def refused(self) -> int:
+        return self._cgroup.refused()
 
     def wait(self) -> float:
         return LOOK_SECONDS
@@ -211,6 +222,20 @@ class ProcessEngine:
     def _all(self) -> set[int]:
         """What is alive of the command: in its group, or below this process."""
         return self._cgroup.processes() | _descendants()
+
+
+def stop_all(processes: Callable[[], set[int]]) -> None:
+    """
+    Before `processes` are killed one by one, so that none sees another's end: a shell whose child is killed says so, in a log
+    where nobody expects it. Those that fork faster than they can be stopped go on.
+    """
+    end = time.monotonic() + _STOP_SECONDS
+    stopped: set[int] = set()
+    while (found := processes() - stopped) and time.monotonic() < end:
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        stopped |= found
 
 
 def _descendants() -> set[int]:

@@ -12,8 +12,10 @@ What passes between a worker and the supervisor of one command: files in the com
 Standard library only: the supervisor uses it.
 """
 
+import errno
 import json
 import os
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +29,8 @@ from headrace.loglines import Origin
 LEDGER = "network"
 
 
+#: Whoever finds the disk full waits so long for room.
+FULL_SECONDS = 10.0
 #: An end is smaller.
 _ROOM = 4096
 
@@ -183,6 +187,20 @@ def write_aside(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     aside.rename(path)
+
+
+def write_once_there_is_room(path: Path, data: bytes) -> None:
+    """`write_aside` on a disk that may be full for a while. Raises OSError when it stays so."""
+    end = time.monotonic() + FULL_SECONDS
+    while True:
+        try:
+            write_aside(path, data)
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT) or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def take_room(path: Path) -> int | None:

@@ -81,6 +81,8 @@ class Keeper(Protocol):
 
     def out_of_memory(self) -> bool: ...
 
+    def refused(self) -> int: ...
+
     def wait(self) -> float: ...
 
     def remove(self) -> None: ...
@@ -122,6 +124,9 @@ class RuntimesKeeper:
 
     def out_of_memory(self) -> bool:
         return self._cgroup.out_of_memory()
+
+    def refused(self) -> int:
+        return self._cgroup.refused()
 
     def wait(self) -> float:
         return LOOK_SECONDS
@@ -202,6 +207,9 @@ class OwnKeeper:
         self._took = time.monotonic() - began
         self._out_of_memory = self._out_of_memory or self._used > self._limits.memory_bytes
         return self._out_of_memory
+
+    def refused(self) -> int:
+        return self._cgroup.refused()
 
     def wait(self) -> float:
         """Before what is left can be used up, if that is sooner than usual."""

@@ -81,7 +81,10 @@ class Output:
         #: How much more goes to the beginning.
         self._room = log_bytes - tail
         self._printed = 0
+        #: Whether the log says that its beginning is over.
         self._told = False
+        #: Of the missing bytes, those that the log says are missing.
+        self._said = 0
         self._waiting_since: dict[Stream, float] = {}
         self._failed = False
 
@@ -114,22 +117,28 @@ class Output:
         with suppress(LogFailed):
             for stream, masker in self._maskers.items():
                 self._take(stream, masker.flush())
-            self._append(self._ending)
+            if self._append(self._ending):
+                self._said = self._missing
         if self._failed and self._missing:
             # The disk may have room again for a few bytes: nothing is left out in silence.
             self._failed = False
             with suppress(LogFailed):
                 self.fact("log.truncated", bytes=self._missing)
+                self._said = self._missing
         self._file.close()
 
     def receipt(self) -> dict[str, int | str]:
-        """What is in the log, and how many bytes are not: together, exactly what was printed."""
+        """
+        What is in the log, and how many bytes are not: together, exactly what was printed. After `close`, how many of these the log
+        doesn't say are missing, because it took nothing more.
+        """
         tally = self._tally
         return {
             "lines": tally.lines,
             "bytes": tally.bytes,
             "sha256": tally.sha256,
             "truncated_bytes": self._missing,
+            "unsaid_bytes": self._missing - self._said,
         }
 
     @property

@@ -17,6 +17,7 @@ import random
 import re
 import secrets
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +43,9 @@ _PARTS = ("disk/upper", "disk/home", "disk/work", "disk/empty", "commands")
 
 _BOOT = "boot"
 
+#: Sandboxes that are made at the same time know of each other.
+_DECIDING = threading.Lock()
+
 #: Names of directories, control groups and containers at once.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -61,22 +65,37 @@ def cgroup_of(root: Path, name: str) -> str:
     return f"/headrace/{hashlib.sha256(bytes(root.absolute())).hexdigest()[:12]}-{name}"
 
 
-def free_ids(root: Path) -> int:
-    """The first of the ids of a new sandbox, which no other has."""
-    # Far above the ids of people and services; at random, so that two data directories hardly ever meet.
-    return free_id(root, range(16 * IDS, 32_000 * IDS, IDS))
+#: The first ids that sandboxes may have: far above those of people and services.
+FIRST_IDS = range(16 * IDS, 32_000 * IDS, IDS)
 
 
-def free_id(root: Path, ids: range) -> int:
-    """One that no sandbox has as its first, as long as there is one."""
-    taken = set()
+class Allotted(NamedTuple):
+    """What a new sandbox gets as its own."""
+
+    #: The first of its ids, which no other has.
+    first_id: int
+    #: Where its processors begin, counted from 0: where the fewest others have theirs.
+    processor: int
+
+
+def allot(root: Path, ids: range, *, processors: int, of_each: int) -> Allotted:
+    """
+    Its id is the only one as long as `ids` has one that is free. Of the machine's `processors` each sandbox has `of_each`, one
+    behind another.
+    """
+    taken, used = set[int](), [0] * max(1, processors)
     for name in existing(root):
         with suppress(OSError, ValueError, KeyError):
-            taken.add(json.loads((root / name / "sandbox.json").read_bytes())["first_id"])
+            kept = json.loads((root / name / "sandbox.json").read_bytes())
+            taken.add(kept["first_id"])
+            for number in range(of_each):
+                used[(kept["processor"] + number) % len(used)] += 1
+    # At random, so that two data directories hardly ever meet.
     for _ in range(len(taken) * 10 + 10):
         if (first := random.choice(ids)) not in taken:  # noqa: S311 - any will do
             break
-    return first
+    begins = random.sample(range(len(used)), len(used))
+    return Allotted(first, min(begins, key=lambda begin: sum(used[(begin + n) % len(used)] for n in range(of_each))))
 
 
 class SandboxDirectory:
@@ -228,9 +247,10 @@ def make_directory(path: Path, fill: Callable[[Path], Mapping[str, Any]]) -> Map
         spread_directories(path.parent)
         for name in _PARTS:
             (aside / name).mkdir(parents=True)
-        (aside / "sandbox.json").write_text(json.dumps({**fill(aside), _BOOT: this_boot()}))
-        with suppress(OSError):  # somebody else has made it meanwhile
-            aside.rename(path)
+        with _DECIDING:
+            (aside / "sandbox.json").write_text(json.dumps({**fill(aside), _BOOT: this_boot()}))
+            with suppress(OSError):  # somebody else has made it meanwhile
+                aside.rename(path)
         return _kept(path)
     finally:
         remove_tree(aside)

@@ -21,6 +21,7 @@ from headrace.eventfile import EventFile
 from headrace.executor._daemon_engine import DaemonEngine
 from headrace.executor._disk import DiskWatch, Used
 from headrace.executor._engine import ContainerEngine, Engine, Leader, ProcessEngine
+from headrace.executor._fork_bomb import ForkBomb
 from headrace.executor._instructions import (
     Instructions,
     ask_to_kill,
@@ -28,8 +29,8 @@ from headrace.executor._instructions import (
     read_instructions,
     take_room,
     tell_running,
-    write_aside,
     write_into_room,
+    write_once_there_is_room,
 )
 from headrace.executor._launch import Launch
 from headrace.executor._mounts import hide_mount, launch_at, network_at, private_mounts
@@ -87,7 +88,8 @@ def supervise(directory: Path, prepared: Prepared | OSError | None) -> None:
     room = take_room(end)
     result = json.dumps(_Supervisor(directory, read_instructions(directory), prepared).run()).encode()
     if room is None:
-        write_aside(end, result)
+        # Gone without a word, it would be taken for killed by whoever looks when there is room again.
+        write_once_there_is_room(end, result)
     else:
         write_into_room(room, end, result)
 
@@ -106,6 +108,7 @@ class _Supervisor:
         self._streams: dict[int, Stream] = {}
         self._killed_by: str | None = None
         self._disk_limit: str | None = None
+        self._fork_bomb = ForkBomb()
         self._exit_code: int | None = None
         self._began = time.monotonic()
         self._warned = False
@@ -249,6 +252,8 @@ class _Supervisor:
             self._killed_by = "memory"
         elif limit := disk.exceeded():
             self._killed_by, self._disk_limit = "disk", limit
+        elif self._fork_bomb.seen(engine.refused(), seconds):
+            self._killed_by = "processes"
         elif given.soft_seconds is not None and seconds >= given.soft_seconds and not self._warned:
             self._warned = True
             text = f"{seconds:.0f} s of the {given.seconds:g} s that this step may take have passed"

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from headrace.errors import ExecutorUnavailable, HeadraceError
-from headrace.executor._container_plan import Machine, read_machine
+from headrace.executor._container_plan import Machine, processors_wanted, read_machine
 from headrace.executor._daemon_api import DaemonApi, DaemonError
 from headrace.executor._daemon_found import daemon_findings, find_daemon, socket_of
 from headrace.executor._daemon_image import Image, image_digest, provide_image
@@ -31,7 +31,14 @@ from headrace.executor._namespace import Ground
 from headrace.executor._proof import Proof, control_findings, refuse_weak
 from headrace.executor._prove import Held, Promise, mounted_python, prove
 from headrace.executor._runtime import Runtime
-from headrace.executor._sandbox_directory import SandboxDirectory, existing, free_ids, make_directory
+from headrace.executor._sandbox_directory import (
+    FIRST_IDS,
+    Allotted,
+    SandboxDirectory,
+    allot,
+    existing,
+    make_directory,
+)
 from headrace.executor._setup import Setup, base_system
 from headrace.executor._spec import HOSTNAME, TOOLS, environment
 from headrace.executor._supervised import SupervisedSandbox
@@ -85,15 +92,25 @@ class DockerExecutor:
         image = await self._image(daemon, self._image_name(spec), offline=spec.offline)
         await self._refuse_weak(daemon, image)
         directory = self._directory(spec.id)
-        kept = await asyncio.to_thread(make_directory, directory.path, lambda _: {"first_id": free_ids(self._root)})
         machine = self._machine(daemon)
+        kept = await asyncio.to_thread(make_directory, directory.path, lambda _: self._allot(machine)._asdict())
         if image.musl or _VERSION in self._settings.docker_image:
             # Ours needs glibc, or is the one that the image was chosen for.
             spec = spec.but(mounts=tuple(mount for mount in spec.mounts if not _is_node(mount.target)))
 
         def plan(command: SandboxCommand, place: Path, log: Path) -> Instructions:
             owner = self._owner
-            return daemon_instructions(machine, daemon, image.id, owner, spec, command, place, log, kept["first_id"])
+            return daemon_instructions(
+                machine,
+                daemon,
+                image.id,
+                owner,
+                spec,
+                command,
+                place,
+                log,
+                Allotted(kept["first_id"], kept.get("processor", 0)),
+            )
 
         return SupervisedSandbox(
             spec, directory, spawner=self._spawner, plan=plan, below=spec.layers, entry=RootEntry()
@@ -149,6 +166,10 @@ class DockerExecutor:
                 api = DaemonApi(daemon.socket, daemon.api)
                 self._images[name] = await asyncio.to_thread(provide_image, api, name, offline=offline)
             return self._images[name]
+
+    def _allot(self, machine: Machine) -> Allotted:
+        wanted = processors_wanted(self._settings.cpus)
+        return allot(self._root, FIRST_IDS, processors=len(machine.processors), of_each=wanted)
 
     def _machine(self, daemon: Daemon) -> Machine:
         return read_machine(skeleton(self._root), Runtime(daemon.kind, daemon.socket), self._settings, _GROUND)

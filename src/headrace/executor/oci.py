@@ -13,7 +13,13 @@ from typing import Any, ClassVar
 from headrace.errors import ExecutorUnavailable, HeadraceError, NotFetched
 from headrace.executor._base_system import base_system_name, has_base_system, put_aside_if_damaged
 from headrace.executor._cgroup import Delegated, take_delegated
-from headrace.executor._container_plan import Machine, SandboxPlace, container_instructions, read_machine
+from headrace.executor._container_plan import (
+    Machine,
+    SandboxPlace,
+    container_instructions,
+    processors_wanted,
+    read_machine,
+)
 from headrace.executor._entry import RootEntry, UserEntry
 from headrace.executor._follow import Spawner
 from headrace.executor._instructions import Instructions, write_aside
@@ -25,11 +31,11 @@ from headrace.executor._proof import Proof, accepted_controls, refuse_weak
 from headrace.executor._prove import Held, Promise, prove
 from headrace.executor._runtime import Runtime
 from headrace.executor._sandbox_directory import (
+    FIRST_IDS,
     SandboxDirectory,
+    allot,
     cgroup_of,
     existing,
-    free_id,
-    free_ids,
     make_directory,
 )
 from headrace.executor._setup import Setup, base_system
@@ -178,20 +184,22 @@ class OciExecutor:
 
     async def _try(self, machine: Machine) -> None:
         spec = SandboxSpec(id=f"try-{machine.runtime.kind}-{os.getpid()}", build_id="build_try", layers=())
-        sandbox = await self._open(spec, machine)
         try:
+            sandbox = await self._open(spec, machine)
             command = SandboxCommand(index=0, step=StepId.BUILD, argv=("/bin/true",), limits=Limits(seconds=30))
             result = await sandbox.run(command, self._root / spec.id / "log.ndjson")
             if result.exit_code != 0:
                 raise ExecutorUnavailable(f"`true` ended with {result.exit_code or result.killed_by}")
         finally:
-            await sandbox.close()
+            # Also what an opening has made that failed, as it does on a full disk.
+            await self.discard(spec.id)
 
     async def _open(self, spec: SandboxSpec, machine: Machine) -> SupervisedSandbox:
         directory = self._directory(spec.id)
         kept = await asyncio.to_thread(make_directory, directory.path, lambda _: self._decide(machine))
         where = SandboxPlace(
             first_id=kept["first_id"],
+            processor=kept.get("processor", 0),
             cgroup=cgroup_of(self._root, spec.id),
             groups=kept.get("groups", ()),
         )
@@ -222,10 +230,11 @@ class OciExecutor:
 
     def _decide(self, machine: Machine) -> dict[str, Any]:
         """What stays as it is for a new sandbox."""
-        if self.ground.given is None:
-            return {"first_id": free_ids(self._root)}
-        own = range(1, self.ground.given.length + 1)
-        return {"first_id": free_id(self._root, own) if own else 0, "groups": parts_of(machine.delegated.mounts)}
+        given = self.ground.given
+        ids = FIRST_IDS if given is None else range(1, given.length + 1) or range(1)
+        wanted = processors_wanted(self._settings.cpus)
+        kept = allot(self._root, ids, processors=len(machine.processors), of_each=wanted)._asdict()
+        return kept if given is None else {**kept, "groups": parts_of(machine.delegated.mounts)}
 
 
 def find_runtimes(wanted: str | None) -> list[Runtime]:

@@ -101,6 +101,7 @@ class KillReason(StrEnum):
     MEMORY = "memory"
     TIMEOUT = "timeout"
     DISK = "disk"
+    PROCESSES = "processes"
     LOST = "lost"
 
 
@@ -111,6 +112,8 @@ class OutputReceipt(Value):
     bytes: int = 0
     sha256: str = ""
     truncated_bytes: int = 0
+    #: Of these, what no `log.truncated` tells: the disk was full to the end.
+    unsaid_bytes: int = 0
 
 
 class HostUse(Value):

@@ -61,6 +61,7 @@ _KILLED = {
     "memory": "out of memory",
     "timeout": "out of time",
     "disk": "out of disk space",
+    "processes": "started processes without end",
     "lost": "lost with its sandbox",
 }
 

@@ -46,12 +46,12 @@ async def test_turns_are_between_workspaces_before_they_are_between_projects(db:
 async def test_who_runs_has_what_was_set_aside_until_its_lease_ends(db: Database, project: Project) -> None:
     build = await made_build(db, project)
     async with db.write() as c:
-        lease = await builds.claim(c, build.id, "w1", 0.1, reserved_bytes=7)
+        lease = await builds.claim(c, build.id, "w1", 1, reserved_bytes=7)
         assert [(running.build_id, running.reserved_bytes) for running in (await line.line(c)).running] == [
             (build.id, 7)
         ]
     assert lease
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(1.05)
     async with db.read() as c:
         assert (await line.line(c)).running == []
 

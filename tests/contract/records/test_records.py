@@ -209,10 +209,10 @@ async def test_lists_are_scoped_by_workspace_project_and_status(db: Database, pr
 
 async def test_a_build_is_claimed_once_until_its_lease_ends(db: Database, project: Project) -> None:
     build = await made_build(db, project)
-    first = await claim(db, "w1", seconds=0.1)
+    first = await claim(db, "w1", seconds=1)
     assert first == Lease(build_id=build.id, worker="w1", fence=1)
     assert await claim(db, "w2") is None
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(1.05)
     second = await claim(db, "w2")
     assert second == Lease(build_id=build.id, worker="w2", fence=2)
     async with db.read() as c:
@@ -276,7 +276,7 @@ async def test_of_many_processes_each_build_goes_to_exactly_one(db: Database, ur
 async def test_a_renewed_lease_does_not_end_and_a_lost_one_is_not_renewed(db: Database, project: Project) -> None:
     kept = await made_build(db, project)
     lost = await made_build(db, project)
-    mine, gone = await claim(db, "w1", kept.id, 0.2), await claim(db, "w1", lost.id, 0.0)
+    mine, gone = await claim(db, "w1", kept.id, 1), await claim(db, "w1", lost.id, 0.0)
     assert mine
     assert gone
     await asyncio.sleep(0.01)
@@ -285,7 +285,7 @@ async def test_a_renewed_lease_does_not_end_and_a_lost_one_is_not_renewed(db: Da
     async with db.write() as c:
         assert await builds.renew(c, mine, 20)
         assert not await builds.renew(c, gone, 20)
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(1.05)
     assert await claim(db, "w2", kept.id) is None
 
 

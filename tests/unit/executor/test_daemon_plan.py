@@ -23,6 +23,7 @@ from headrace.executor._instructions import read_instructions, write_instruction
 from headrace.executor._mounts import STAGE
 from headrace.executor._namespace import Ground
 from headrace.executor._runtime import Runtime
+from headrace.executor._sandbox_directory import Allotted
 from headrace.model.plan import StepId
 from headrace.model.sandbox import SandboxCommand, SandboxSpec
 from headrace.settings import Settings
@@ -43,7 +44,9 @@ def planned(tmp_path: Path, daemon: Daemon) -> tuple[Path, SandboxCommand]:
     argv, env = ("run", "canary-argv"), {"TOKEN": "canary-env"}
     command = SandboxCommand(index=0, step=StepId.BUILD, argv=argv, env=env)
     spec = SandboxSpec(id="sbx_1", build_id="build_1", layers=())
-    made = daemon_instructions(machine, daemon, "sha256:1", "owner", spec, command, place, tmp_path / "log", FIRST)
+    made = daemon_instructions(
+        machine, daemon, "sha256:1", "owner", spec, command, place, tmp_path / "log", Allotted(FIRST, 1)
+    )
     write_instructions(place, made)
     return place, command
 

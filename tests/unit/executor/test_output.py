@@ -53,6 +53,7 @@ def test_lines_of_both_streams_are_kept_in_the_order_they_came(tmp_path: Path) -
         "bytes": 7,
         "sha256": hashlib.sha256(b"a\nx\nbc\n").hexdigest(),
         "truncated_bytes": 0,
+        "unsaid_bytes": 0,
     }
 
 
@@ -75,6 +76,7 @@ def test_the_cap_is_exact_wherever_the_chunks_end(tmp_path: Path, sizes: list[in
         "bytes": 6,
         "sha256": hashlib.sha256(text[:3] + text[-3:]).hexdigest(),
         "truncated_bytes": sum(sizes) - 6,
+        "unsaid_bytes": 0,
     }
 
 
@@ -184,7 +186,7 @@ def test_a_full_disk_is_told_once_and_the_rest_is_counted(tmp_path: Path) -> Non
     made.feed("stdout", b"more\n")
     made.close()
     # Neither counted as kept: what could not be written, and what came after it.
-    assert made.receipt() == {"lines": 0, "bytes": 0, "sha256": EMPTY_SHA256, "truncated_bytes": 9}
+    assert made.receipt() == {"lines": 0, "bytes": 0, "sha256": EMPTY_SHA256, "truncated_bytes": 9, "unsaid_bytes": 9}
 
 
 def test_a_full_disk_that_has_room_again_at_the_end_is_told_what_is_missing(tmp_path: Path) -> None:
@@ -204,6 +206,7 @@ def test_a_full_disk_that_has_room_again_at_the_end_is_told_what_is_missing(tmp_
     made.close()
     (told,) = events(tmp_path / "log")
     assert (told["type"], told["bytes"]) == ("log.truncated", 9)
+    assert made.receipt()["unsaid_bytes"] == 0
 
 
 def test_a_log_that_somebody_has_ended_is_no_full_disk(tmp_path: Path) -> None:
