@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from headrace.disk import replace_file
+from headrace.errors import is_short
 from headrace.model.digest import Digest, digest_of
 from headrace.model.plan import CacheKey
 from headrace.model.value import Value
@@ -71,11 +72,18 @@ def write_record(entry: Path, record: Record) -> None:
 
 
 def read_record(entry: str, boot: str) -> Record | None:
-    """None for an entry that isn't there, is damaged, or may have lost bytes when the machine went down."""
+    """
+    None for an entry that isn't there, is damaged, or may have lost bytes when the machine went down. Raises OSError when this
+    machine is short of something.
+    """
     try:
         with open(f"{entry}/{RECORD}", "rb") as file:  # noqa: PTH123 - on the path of every restore
             stored = _Stored.model_validate_json(file.read())
-    except (OSError, ValidationError):
+    except ValidationError:
+        return None
+    except OSError as exc:
+        if is_short(exc):
+            raise
         return None
     record = stored.layer
     if digest_of(canonical(record)) != stored.digest:
@@ -93,7 +101,9 @@ def synced_content(entry: Path) -> Digest | None:
     """What `tree` held when it was known to be on disk; None when that is not known, as with a mark that is not whole itself."""
     try:
         said = (entry / SYNCED).read_bytes()
-    except OSError:
+    except OSError as exc:
+        if is_short(exc):
+            raise
         return None
     return said.decode() if _DIGEST.fullmatch(said) else None
 

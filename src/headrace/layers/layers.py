@@ -12,12 +12,12 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from headrace.disk import locked, measure, remove_tree, spread_directories, storage_errors, sync_file_system
-from headrace.errors import NotFound
+from headrace.errors import NotFound, is_short
 from headrace.layers._content import content_digest
 from headrace.layers._entry import (
     LOCK,
@@ -36,7 +36,7 @@ from headrace.linux import this_boot
 from headrace.model.digest import Digest, hex_of
 from headrace.model.plan import CacheKey
 
-__all__ = ["Layer", "Layers"]
+__all__ = ["Layer", "Layers", "pinned"]
 
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 #: The first and the longest wait between two looks.
@@ -45,6 +45,8 @@ _TURN_SECONDS = 0.002, 0.05
 _BEAT_SECONDS = 1.0
 #: One that has not shown it for so long stands still, and is waited for no longer.
 _STILL_SECONDS = 10.0
+#: What was found may be cleared away before it is pinned, once or twice.
+_PIN_ATTEMPTS = 5
 
 
 class Layers:
@@ -215,6 +217,8 @@ class Layers:
             before = synced_content(layer.path.parent)
             now = content_digest(layer.path) if before else None
         except OSError as exc:
+            if is_short(exc):
+                raise
             return f"a file can't be read: {exc}"
         if (taken, files) != (layer.bytes, layer.files):
             return f"{files} files of {taken} bytes, made with {layer.files} of {layer.bytes}"
@@ -331,6 +335,18 @@ class Layers:
         self._making.mkdir(parents=True, exist_ok=True)
         spread_directories(self._making)
         self._removed.mkdir(exist_ok=True)
+
+
+async def pinned(layers: Layers, have: Callable[[], Awaitable[Layer]], pins: AsyncExitStack) -> Layer:
+    """
+    What `have` finds or makes, which stays until `pins` is closed. Raises what `have` does, and NotFound when it is cleared away
+    as often as it is made.
+    """
+    for _ in range(_PIN_ATTEMPTS - 1):
+        layer = await have()
+        with suppress(NotFound):
+            return pins.enter_context(layers.pin(layer.key.digest))
+    return pins.enter_context(layers.pin((await have()).key.digest))
 
 
 async def _beat(path: Path) -> None:

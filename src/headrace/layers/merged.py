@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from headrace.linux import leads_nowhere
+
 #: What an overlay leaves where something below was removed, or hidden.
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
@@ -18,13 +20,21 @@ def visible(tree: int, outputs: Iterable[str]) -> frozenset[str]:
     for output in outputs:
         try:
             mode = os.stat(output, dir_fd=tree, follow_symlinks=False).st_mode
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         found.add(output)
         if stat.S_ISDIR(mode):
-            for folder, directories, files, _ in os.fwalk(output, dir_fd=tree, follow_symlinks=False):
+            for folder, directories, files, _ in os.fwalk(
+                output, dir_fd=tree, follow_symlinks=False, onerror=_unless_closed
+            ):
                 found.update(f"{folder}/{name}" for name in (*directories, *files))
     return frozenset(found)
+
+
+def _unless_closed(exc: OSError) -> None:
+    """What can't be looked into because of who owns it is left as it is; what was not seen for another reason is not gone."""
+    if not leads_nowhere(exc):
+        raise exc
 
 
 def complete(made: Path, base: Path, seen: frozenset[str], outputs: Iterable[str]) -> None:
@@ -42,7 +52,7 @@ def _tidy(top: Path) -> None:
     """Remove an overlay's notes about what is below: nothing is, from now on."""
     if not top.is_dir() or top.is_symlink():
         return
-    for folder, _, files in os.walk(top):
+    for folder, _, files in os.walk(top, onerror=_unless_closed):
         for name in _OPAQUE:
             with suppress(OSError):
                 os.removexattr(folder, name, follow_symlinks=False)

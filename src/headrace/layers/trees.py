@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
+from functools import partial
 
-from headrace.layers.layers import Layer, Layers
+from headrace.layers.layers import Layer, Layers, pinned
 from headrace.model.digest import Digest
 from headrace.model.plan import CacheKey, KeyInput
 from headrace.store.base import Store
@@ -20,6 +22,11 @@ async def ensure_tree(trees: Layers, store: Store, digest: Digest) -> Layer:
         return layer
     async with trees.turn(digest):
         return trees.find(digest) or await _write_out(trees, store, digest)
+
+
+async def pinned_tree(trees: Layers, store: Store, digest: Digest, pins: AsyncExitStack) -> Layer:
+    """What `ensure_tree` finds or writes, which stays until `pins` is closed. Raises what that does."""
+    return await pinned(trees, partial(ensure_tree, trees, store, digest), pins)
 
 
 async def _write_out(trees: Layers, store: Store, digest: Digest) -> Layer:

@@ -16,13 +16,11 @@ async def run_build_command(ctx: Context, planned: Planned, layer: Layer | None,
     """What the build wrote. `held` keeps the working directory readable until it is closed."""
     async with ctx.step(StepId.BUILD) as step:
         plan = planned.plan
-        # The tree must not be collected while it is mounted.
-        held.enter_context(ctx.services.trees.pin(planned.digest))
         if plan.build is None:
             step.skipped, step.summary = True, "no build command: the files are served as they are"
             return await _opened(planned, held, os.open(planned.directory, os.O_RDONLY | os.O_DIRECTORY))
         layers = (layer.path, planned.directory) if layer else (planned.directory,)
-        mounts = await step_tools(ctx, StepId.BUILD, plan.tools)
+        mounts = await step_tools(ctx, StepId.BUILD, plan.tools, held)
         sandbox = await ctx.open_sandbox(sandbox_spec(ctx, StepId.BUILD, plan.build, layers, mounts))
         result = await run_command(ctx, sandbox, StepId.BUILD, plan.build, planned)
         built = await _opened(planned, held, sandbox.open_tree())

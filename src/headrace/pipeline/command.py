@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from headrace.diagnostics.diagnose import diagnose
 from headrace.diagnostics.network import blamed_on_absence, blamed_on_denial, blamed_on_limit
 from headrace.errors import StepFailed
 from headrace.executor.base import Sandbox
+from headrace.layers.layers import pinned
 from headrace.layers.toolchain import bin_directories, mount_point, nested_calls, provide, tool_key
 from headrace.logreader import log_lines, network_refusals
 from headrace.model.build import CommandState
-from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted
+from headrace.model.event import BuildDiagnostic, CommandCompleted, CommandStarted, LogTruncated
 from headrace.model.limits import NetworkPhase
 from headrace.model.plan import PlannedCommand, StepId, Tool
 from headrace.model.sandbox import (
@@ -34,21 +37,29 @@ from headrace.plan.project_files import DirectoryFiles
 from headrace.settings import Settings
 
 
-async def step_tools(ctx: Context, step: StepId, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
-    """Tool chains of a step. Raises StepFailed when one would have to be fetched and may not be."""
+async def step_tools(
+    ctx: Context, step: StepId, tools: Collection[Tool], pins: AsyncExitStack
+) -> tuple[SandboxMount, ...]:
+    """
+    Tool chains of a step, which stay until `pins` is closed. Raises StepFailed when one would have to be fetched and may not be.
+    """
     if ctx.build.options.offline:
         lacking = [tool for tool in tools if ctx.services.tools.find(tool_key(tool).digest) is None]
         if lacking:
             raise missing(step, " and ".join(f"the tool {tool.name} {tool.version}" for tool in lacking))
-    return await tool_mounts(ctx.services, tools)
+    return await tool_mounts(ctx.services, tools, pins)
 
 
-async def tool_mounts(services: Services, tools: Collection[Tool]) -> tuple[SandboxMount, ...]:
-    registry = services.settings.npm_registry
-    provided = await asyncio.gather(*(provide(services.tools, tool, registry) for tool in tools))
-    return tuple(
-        SandboxMount(source=layer.path, target=mount_point(tool)) for tool, layer in zip(tools, provided, strict=True)
-    )
+async def tool_mounts(services: Services, tools: Collection[Tool], pins: AsyncExitStack) -> tuple[SandboxMount, ...]:
+    """They stay until `pins` is closed. Raises what `provide` does."""
+
+    async def mount(tool: Tool) -> SandboxMount:
+        layer = await pinned(
+            services.tools, partial(provide, services.tools, tool, services.settings.npm_registry), pins
+        )
+        return SandboxMount(source=layer.path, target=mount_point(tool))
+
+    return tuple(await asyncio.gather(*map(mount, tools)))
 
 
 def sandbox_spec(
@@ -104,6 +115,8 @@ async def run_command(
         if before is None or before.seconds is None:
             # First, so that a successor that knows how it ended knows this too.
             await record_network(ctx, step, result.network)
+            if result.output.unsaid_bytes:
+                ctx.record(LogTruncated(build_id=ctx.build.id, step=step, bytes=result.output.unsaid_bytes))
             ctx.record(_completed(ctx, step, result))
     if result.exit_code == 0 and result.killed_by is None:
         return result

@@ -12,7 +12,7 @@ from headrace.errors import NotFound
 from headrace.executor.base import Sandbox
 from headrace.layers.layers import Layer, Layers
 from headrace.layers.merged import complete, visible
-from headrace.layers.trees import ensure_tree
+from headrace.layers.trees import pinned_tree
 from headrace.model.digest import digest_of
 from headrace.model.event import CacheDecision
 from headrace.model.plan import CacheKey, Install, KeyInput, StepId
@@ -47,7 +47,7 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
             key = _private(ctx, key)
             layer = _pinned(layers, key, pins)
             if layer is None:
-                await _install(ctx, planned, plan.install, key, step, None)
+                await _install(ctx, planned, plan.install, key, step, None, pins)
             pins.callback(layers.remove, key.digest)
         else:
             # Builds that need the same layer at the same time install it once: the others find it when it is their turn.
@@ -60,7 +60,7 @@ async def dependency_layer(ctx: Context, planned: Planned, pins: AsyncExitStack)
                     near = await near_layer(ctx, keys, pins)
                 await _decide(ctx, keys, key, layer, near)
                 if layer is None:
-                    await _install(ctx, planned, plan.install, key, step, near)
+                    await _install(ctx, planned, plan.install, key, step, near, pins)
                 else:
                     step.cached, step.summary = True, f"{layer.files} files restored by mount"
         return layer or pins.enter_context(layers.pin(key.digest))
@@ -122,19 +122,24 @@ async def _decide(
 
 
 async def _install(
-    ctx: Context, planned: Planned, install: Install, key: CacheKey, step: Step, near: Layer | None
+    ctx: Context,
+    planned: Planned,
+    install: Install,
+    key: CacheKey,
+    step: Step,
+    near: Layer | None,
+    pins: AsyncExitStack,
 ) -> None:
     """`near` is a layer to begin with."""
     if ctx.build.options.offline:
         raise missing(StepId.DEPENDENCIES, f"the layer {short_key(key)} with the dependencies of this lock file")
     plan = planned.plan
-    inputs = await _inputs_only(ctx, planned.tree, install)
+    inputs = await _inputs_only(ctx, planned.tree, install, pins)
     command = (near_command(plan) if near else None) or install.command
     shared = await SharedPackages.of(ctx, install, planned.tree)
     layers = (*((near.path,) if near else ()), inputs, *await shared.layer())
-    spec = sandbox_spec(
-        ctx, StepId.DEPENDENCIES, command, layers, await step_tools(ctx, StepId.DEPENDENCIES, plan.tools)
-    )
+    tools = await step_tools(ctx, StepId.DEPENDENCIES, plan.tools, pins)
+    spec = sandbox_spec(ctx, StepId.DEPENDENCIES, command, layers, tools)
     sandbox = await ctx.open_sandbox(spec)
     told = shared.told(command)
     result = await run_command(
@@ -160,12 +165,12 @@ async def _install(
     step.summary = f"{layer.files} files, {layer.bytes / 2**20:.0f} MiB installed{begun}{shared.words}"
 
 
-async def _inputs_only(ctx: Context, tree: Tree, install: Install) -> Path:
+async def _inputs_only(ctx: Context, tree: Tree, install: Install, pins: AsyncExitStack) -> Path:
     """A tree with nothing but the install's inputs: what isn't there can't change the layer behind its key's back."""
     wanted = set(install.inputs)
     part = Tree(files=tuple(file for file in tree.files if file.path in wanted))
     digest = await store_entries(ctx.services.store, part)
-    return (await ensure_tree(ctx.services.trees, ctx.services.store, digest)).path
+    return (await pinned_tree(ctx.services.trees, ctx.services.store, digest, pins)).path
 
 
 def _collect(take: Callable[[str, Path], bool], outputs: tuple[str, ...], made: Path) -> None:

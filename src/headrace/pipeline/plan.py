@@ -1,9 +1,10 @@
 """Plan: a version becomes a build as data. Runs nothing."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from headrace.layers.trees import ensure_tree
+from headrace.layers.trees import pinned_tree
 from headrace.model.event import BuildWarning, PlanMade
 from headrace.model.plan import StepId
 from headrace.model.project import Project
@@ -22,9 +23,10 @@ from headrace.tree import canonical, load_tree
 _REMEMBERED = 256
 
 
-async def plan_build(ctx: Context, version: Version) -> Planned:
+async def plan_build(ctx: Context, version: Version, pins: AsyncExitStack) -> Planned:
+    """The planned tree stays written out until `pins` is closed."""
     async with ctx.step(StepId.PLAN) as step:
-        planned = await plan_version(ctx.services, of_app(ctx.project, ctx.build.options.app), version)
+        planned = await _planned(ctx.services, of_app(ctx.project, ctx.build.options.app), version, pins)
         # The plan belongs to the files; equal ones may come from several commits.
         planned = replace(planned, commit=version.commit, branch=version.branch)
         plan = planned.plan
@@ -62,7 +64,12 @@ def of_app(project: Project, app: str | None) -> Project:
 
 async def plan_version(services: Services, project: Project, version: Version) -> Planned:
     """The plan of a stored version. Raises StepFailed for a project that can't be planned."""
-    layer = await ensure_tree(services.trees, services.store, version.tree)
+    async with AsyncExitStack() as pins:
+        return await _planned(services, project, version, pins)
+
+
+async def _planned(services: Services, project: Project, version: Version, pins: AsyncExitStack) -> Planned:
+    layer = await pinned_tree(services.trees, services.store, version.tree, pins)
     limits = plan_limits(services.settings, project)
     asked = (version.tree, project.settings.model_dump_json(), limits.model_dump_json())
     if (planned := services.planned.get(asked)) is None:

@@ -37,7 +37,7 @@ async def change_to_address(ctx: Context) -> tuple[Artifact, Deployment, bool] |
     """A change in, an address out; and whether the result came from the cache. None where only dependencies were asked for."""
     async with AsyncExitStack() as held:
         version = await resolve_version(ctx)
-        planned = await plan_build(ctx, version)
+        planned = await plan_build(ctx, version, held)
         if ctx.build.options.dependencies_only:
             await dependency_layer(ctx, planned, held)
             return None

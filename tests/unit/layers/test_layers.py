@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -13,7 +14,7 @@ import pytest
 
 from headrace.disk import locked
 from headrace.errors import NotFound
-from headrace.layers.layers import Layer, Layers
+from headrace.layers.layers import Layer, Layers, pinned
 from headrace.model.digest import digest_of, hex_of
 from headrace.model.plan import CacheKey, KeyInput
 
@@ -318,3 +319,36 @@ def _seconds(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
+
+
+async def test_what_is_cleared_away_before_it_is_pinned_is_had_again(
+    layers: Layers, save: Callable[..., Layer]
+) -> None:
+    had: list[str] = []
+
+    async def have() -> Layer:
+        had.append("once")
+        layer = save("a")
+        if len(had) < 3:
+            layers.remove(layer.key.digest)
+        return layer
+
+    async with AsyncExitStack() as pins:
+        layer = await pinned(layers, have, pins)
+        assert contents(layer) == "x"
+        assert layers.prune(0) == []
+    assert layers.prune(0) == [layer]
+    assert len(had) == 3
+
+
+async def test_what_is_cleared_away_again_and_again_is_not_had_for_ever(
+    layers: Layers, save: Callable[..., Layer]
+) -> None:
+    async def have() -> Layer:
+        layer = save("a")
+        layers.remove(layer.key.digest)
+        return layer
+
+    async with AsyncExitStack() as pins:
+        with pytest.raises(NotFound):
+            await pinned(layers, have, pins)

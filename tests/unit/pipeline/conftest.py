@@ -36,6 +36,8 @@ class Shop:
     installs: str = "good"
     #: Hosts that an install reaches.
     reaches: tuple[str, ...] = ()
+    #: Called when an install runs.
+    installing: Callable[[], None] = lambda: None
     #: Called instead of the usual build command.
     building: Callable[[SandboxCommand, Path], Act] | None = None
 
@@ -78,6 +80,7 @@ class Shop:
                 return self.building(command, directory)
             said = (directory / "node_modules/x/index.js").read_text()
             return Act(writes={"dist/index.html": f"<title>Shop</title>{said}".encode()})
+        self.installing()
         at = "2026-11-20T12:00:00.000Z"
         uses = [
             HostUse(host=host, port=443, connections=1, bytes_down=7, first_at=at, last_at=at) for host in self.reaches

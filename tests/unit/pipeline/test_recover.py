@@ -1,12 +1,14 @@
 """What a worker leaves that dies at the wrong moment is found and removed."""
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 from typing import Never
 
 import pytest
 from tests.unit.pipeline.conftest import Shop
+from tests.waiting import until
 
 from headrace.bootstrap import open_services
 from headrace.errors import Unavailable
@@ -105,11 +107,13 @@ async def test_a_worker_that_comes_back_to_a_build_that_others_ended_leaves_noth
 async def test_a_sandbox_whose_opening_is_cancelled_is_known_to_whoever_closes(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = asyncio.Event()
+    begun, opened = asyncio.Event(), threading.Event()
 
     def make(spec: SandboxSpec) -> Sandbox:
         time.sleep(0.3)
-        return asyncio.run(FakeExecutor.open(shop.executor, spec))
+        sandbox = asyncio.run(FakeExecutor.open(shop.executor, spec))
+        opened.set()
+        return sandbox
 
     async def opens_slowly(spec: SandboxSpec) -> Sandbox:
         begun.set()
@@ -122,10 +126,10 @@ async def test_a_sandbox_whose_opening_is_cancelled_is_known_to_whoever_closes(
     shop.worker.notice_cancel(ctx.build.id)
     build = await building
     assert build.status == "cancelled"
-    while shop.worker.running:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.4)
-    assert await _left(shop.services) == []
+    await until(lambda: opened.is_set() and not shop.worker.running)
+    async with asyncio.timeout(30):
+        while await _left(shop.services):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_command_whose_work_went_with_the_machine_is_not_run_again(
