@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from headrace.checks.refusal import named
 from headrace.errors import StepFailed
-from headrace.linux import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, open_beneath
+from headrace.linux import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, leads_nowhere, open_beneath
 from headrace.model.diagnostic import Failure, FailureReason
 from headrace.model.plan import BuildPlan, StepId
 
@@ -29,7 +29,7 @@ def find_output(tree_fd: int, plan: BuildPlan, before: Collection[str] | None = 
     `before` has the paths that were there before the build: a page among them was not built. Without a setting that names
     the output, the one directory of pages that appeared is taken, wherever it is. Without `before` nothing is known of that.
 
-    Raises StepFailed, naming the directories that did appear, when there is none.
+    Raises StepFailed, naming the directories that did appear, when there is none, and OSError when that can't be known.
     """
     guess = before is not None and plan.build is not None and bool(plan.output_candidates)
     before, ordered = before or (), not plan.output_candidates
@@ -71,8 +71,10 @@ def _open(tree_fd: int, path: str) -> int:
 def _is_directory(tree_fd: int, path: str) -> bool:
     try:
         os.close(_open(tree_fd, path))
-    except OSError:
-        return False
+    except OSError as exc:
+        if leads_nowhere(exc):
+            return False
+        raise
     return True
 
 
@@ -83,8 +85,10 @@ def _has_page(tree_fd: int, path: str) -> bool:
                 tree_fd, _page(path), os.O_RDONLY | os.O_NONBLOCK, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
             )
         )
-    except OSError:
-        return False
+    except OSError as exc:
+        if leads_nowhere(exc):
+            return False
+        raise
     return True
 
 
@@ -108,8 +112,10 @@ def _children(tree_fd: int, directory: str) -> list[str]:
     """Names of the directories in a directory, sorted."""
     try:
         descriptor = _open(tree_fd, directory)
-    except OSError:
-        return []
+    except OSError as exc:
+        if leads_nowhere(exc):
+            return []
+        raise
     try:
         with os.scandir(descriptor) as entries:
             return sorted(e.name for e in entries if e.name not in _SKIPPED and e.is_dir(follow_symlinks=False))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from headrace.checks.base import Output, OutputFile, OutputLink
 from headrace.checks.refusal import refusal
 from headrace.errors import StepFailed
-from headrace.linux import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, open_beneath
+from headrace.linux import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, leads_nowhere, open_beneath
 from headrace.model.diagnostic import Failure, FailureReason
 
 _BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
@@ -59,8 +59,10 @@ class DescriptorReader:
         """The first `limit` bytes; empty for what is not a regular file."""
         try:
             descriptor = self._open(path)
-        except OSError:
-            return b""
+        except OSError as exc:
+            if leads_nowhere(exc):
+                return b""
+            raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             return b""
@@ -85,7 +87,9 @@ def _walk(tree_fd: int, directory: str) -> Iterator[tuple[str, os.stat_result | 
         below = "/".join(part for part in (directory, prefix.rstrip("/")) if part)
         try:
             descriptor = open_beneath(tree_fd, below or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_BENEATH)
-        except OSError:
+        except OSError as exc:
+            if not leads_nowhere(exc):
+                raise
             yield prefix.rstrip("/") or directory, None, None
             continue
         try:

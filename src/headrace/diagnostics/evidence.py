@@ -37,6 +37,15 @@ def evident(command: PlannedCommand, result: CommandResult) -> tuple[FailureReas
             )
         case KillReason.DISK:
             return _disk_full(limits, result)
+        case KillReason.PROCESSES:
+            message = (
+                f"stopped because it kept starting more than the {limits.pids} processes and threads that it may have"
+            )
+            return (
+                FailureReason.PIDS_LIMIT,
+                message,
+                "does something start itself without end? Start fewer at the same time",
+            )
         case KillReason.LOST:
             return FailureReason.SANDBOX_DIED, "the sandbox went away while the command ran", "try again"
         case KillReason.CANCELLED:

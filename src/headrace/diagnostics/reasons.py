@@ -138,7 +138,8 @@ MEANINGS: dict[str, dict[FailureReason, Meaning]] = {
             "The command wrote more than it may.", "Write less, or raise the limit of the project."
         ),
         FailureReason.PIDS_LIMIT: Meaning(
-            "Too many processes and threads at the same time.", "Let the command start fewer."
+            "Too many processes and threads at the same time, or ever more of them, for seconds.",
+            "Let the command start fewer, or find what starts itself.",
         ),
     },
     "The output": {

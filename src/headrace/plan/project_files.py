@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from headrace.linux import leads_nowhere
 from headrace.model.diagnostic import FailureReason
 from headrace.plan.refusal import refusal
 
@@ -23,7 +24,10 @@ class ProjectFiles(Protocol):
         ...
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of a regular file; None when there is none. Raises StepFailed for a link or a file over the cap."""
+        """
+        The bytes of a regular file; None when there is none. Raises StepFailed for a link or a file over the cap, OSError when that
+        can't be known.
+        """
         ...
 
 
@@ -62,7 +66,9 @@ class DirectoryFiles:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as exc:
-            # ELOOP: O_NOFOLLOW met a link. Anything else that can't be opened is as little of use.
+            if not leads_nowhere(exc):
+                raise
+            # ELOOP: O_NOFOLLOW met a link. Anything else of a stranger's that can't be opened is as little of use.
             raise refusal(
                 FailureReason.CONFIG_ERROR,
                 f"{path} can't be read: it is, or lies behind, a symbolic link",
