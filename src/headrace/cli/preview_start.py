@@ -17,7 +17,7 @@ from headrace.cli.sender import Sender
 from headrace.cli.servers import Server, known, serving
 from headrace.cli.sources import source_of
 from headrace.cli.watcher import Watcher
-from headrace.errors import Conflict, InvalidInput, Unavailable
+from headrace.errors import Conflict, InvalidInput
 from headrace.model.version import DirectorySource
 from headrace.plan.project_file import NAME
 from headrace.settings import Settings, read_settings
@@ -83,11 +83,7 @@ def _keep(
 
 
 def _find(settings: Settings, server: Server) -> Client | None:
-    if server.process and server.process.poll() is not None:
-        # Nobody starts it again.
-        raise Unavailable(
-            f"the server ended with status {server.process.returncode}", hint=f"see {settings.data_dir}/server.log"
-        )
+    server.check(settings)
     return known(settings)
 
 

@@ -6,14 +6,18 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from headrace.cli.client import Client, error_class
 from headrace.errors import HeadraceError, NotAuthenticated, NotFound, ServerUnreachable, Unavailable
 from headrace.settings import Settings, server_url
+
+_LOOK_SECONDS = 0.3
 
 
 @dataclass
@@ -29,6 +33,20 @@ class Server:
         if self.process:
             self.process.terminate()
             self.process.wait()
+
+    def check(self, settings: Settings) -> None:
+        """Raises Unavailable when the server was started here and has ended: nobody starts it again."""
+        if self.process and self.process.poll() is not None:
+            raise Unavailable(
+                f"the server ended with status {self.process.returncode}", hint=f"see {settings.data_dir}/server.log"
+            )
+
+    def stay(self, settings: Settings) -> NoReturn:
+        """Wait for Ctrl-C. Raises KeyboardInterrupt, and what `check` does."""
+        while True:
+            self.check(settings)
+            # Not for ever: a signal that comes in the moment before a wait does not end it.
+            time.sleep(_LOOK_SECONDS)
 
 
 def known(settings: Settings) -> Client | None:

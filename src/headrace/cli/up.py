@@ -1,6 +1,5 @@
 """`headrace up`: build and serve here."""
 
-import signal
 import time
 from typing import Any
 
@@ -76,7 +75,7 @@ def command(
                 answer(url)
             if server.process and not detach:
                 note("Ctrl-C stops the server.")
-                signal.pause()
+                server.stay(settings)
         except KeyboardInterrupt:
             note("stopping")
         return 0

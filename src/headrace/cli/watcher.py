@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,7 @@ _MANY = 8
 _QUIET_SECONDS = 0.06
 _MANY_SECONDS = 1.0
 _POLL_SECONDS = 0.3
+_SIGNAL_SECONDS = 0.5
 
 #: Where the kernel hears only of what this machine does itself.
 _REMOTE = ("nfs", "cifs", "smb", "9p", "vboxsf", "drvfs", "virtiofs", "prl_fs", "fuse", "afs", "ceph", "glusterfs")
@@ -79,7 +81,7 @@ class Watcher:
         if self.polls:
             time.sleep(self.poll_seconds)
             return None
-        paths = self._heard.get()
+        paths = self._next()
         began = time.monotonic()
         while paths is not None:
             many = len(paths) >= _MANY and time.monotonic() - began < _MANY_SECONDS
@@ -89,6 +91,12 @@ class Watcher:
                 break
             paths = paths | more if more is not None else None
         return paths
+
+    def _next(self) -> set[str] | None:
+        while True:
+            # For ever would be too long: a signal that comes in the moment before the wait does not end it.
+            with suppress(queue.Empty):
+                return self._heard.get(timeout=_SIGNAL_SECONDS)
 
     def wake(self) -> None:
         """Make a `wait` end, from another thread: look everywhere."""

@@ -1,3 +1,4 @@
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -87,3 +88,20 @@ def test_where_nobody_tells_of_changes_each_wait_means_to_look_everywhere(watche
     watcher.polls, watcher.poll_seconds = "file system nfs4", 0.001
     assert not watcher.watch({""})
     assert watcher.wait() is None
+
+
+def test_ctrl_c_that_did_not_end_the_wait_itself_is_heard_soon(watcher: Watcher) -> None:
+    # As one does that comes in the moment before the wait: it is known of, and nothing is woken.
+    other = threading.Thread(target=time.sleep, args=(3,))
+    other.start()
+    assert other.ident
+    late = threading.Timer(0.2, signal.pthread_kill, (other.ident, signal.SIGINT))
+    guard = threading.Timer(10, watcher.wake)
+    for timer in (late, guard):
+        timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        watcher.wait()
+    assert time.monotonic() - began < 5
+    guard.cancel()
+    other.join()
