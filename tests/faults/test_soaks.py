@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from endurance.deliveries import deliver
 from endurance.endings import cancel_times, races
+from endurance.floods import flood
 from endurance.followers import follow
+from endurance.isolation import CANARY, RULES, noticed, tried
 from endurance.leaks import leaks
 from endurance.lines import Judge, count_lines
 from endurance.rig import new_rig
+from endurance.switches import switch
 from endurance.writers import race
 
 
@@ -47,11 +51,35 @@ def test_a_build_that_is_cancelled_in_the_moment_of_its_end_has_one_end() -> Non
         assert len(list(races(rig, 12))) == 12
 
 
+def test_messages_that_come_again_and_again_start_a_build_once(tmp_path: Path) -> None:
+    delivered = deliver(tmp_path, 6, 10, random.Random(1))
+    assert delivered.messages == 66
+    # One that comes after the end does nothing.
+    assert delivered.seconds < 60
+
+
 def test_followers_that_are_cut_off_all_at_once_come_back_and_miss_nothing() -> None:
     with new_rig(random.Random(1), "process") as rig:
         followed = follow(rig, count=100, seconds=2)
     assert followed.wrong == ()
     assert followed.rss_most < 300
+
+
+def test_builds_beside_a_flood_are_whole_and_its_log_is_capped() -> None:
+    cap = 2 * 2**20
+    with new_rig(random.Random(1), "process", settings={"log_bytes": cap}) as rig:
+        done = flood(rig, 100 * 2**20)
+    assert done.kept <= cap
+    assert done.beside.lags
+
+
+def test_visitors_see_whole_releases_while_a_site_is_switched() -> None:
+    with new_rig(random.Random(1), "process") as rig:
+        done = switch(rig, seconds=5, every=0.2)
+    assert done.wrong == ()
+    assert done.seen == 3
+    assert done.switches > 5
+    assert done.requests > 200
 
 
 def test_of_many_writers_of_a_layer_nobody_gets_half_of_one(tmp_path: Path) -> None:
@@ -64,3 +92,21 @@ def test_secrets_that_builds_print_are_nowhere_in_what_is_kept_or_said() -> None
     assert (said.found, said.builds) == ([], 4)
     # Each of the builds printed its secret in eight forms, whole and in pieces on both streams.
     assert said.masked > 4 * 20
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("rule", RULES)
+def test_builds_can_not_break_a_rule_of_isolation(rule: str) -> None:
+    with new_rig(random.Random(1), "oci") as rig:
+        assert list(tried(rig, rule, 1)) == [[]]
+
+
+@pytest.mark.sandbox
+def test_what_isolation_keeps_apart_is_noticed_where_nothing_does() -> None:
+    with new_rig(random.Random(1), "oci") as rig:
+        pages = noticed(rig)
+    for what in ("a connection", "a process", "its child's end", "its memory's end", "/tmp/planted"):
+        assert what in pages["overlap"]
+    for what in ("/tmp/planted-for-the-next", "sleep", "a listener", "shared memory"):
+        assert what in pages["remains"]
+    assert CANARY in pages["secrets"]

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from endurance.crashpoints import points, sample, strike
+from endurance.crashpoints import Program, sample
 from endurance.figures import figure
 from endurance.programs import NAMES
 
@@ -22,22 +22,22 @@ def main() -> int:
     given = parser.parse_args()
     chance, end = random.Random(given.seed), time.monotonic() + given.minutes * 60
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="headrace-crash-") as place:
-        for program in given.program or NAMES:
-            directory = Path(place) / program
-            directory.mkdir()
-            every = points(program, directory)
-            struck = Counter[str]()
+    for name in given.program or NAMES:
+        struck, missed = Counter[str](), 0
+        with tempfile.TemporaryDirectory(prefix="headrace-crash-") as place, Program(name, Path(place)) as program:
+            every = program.points()
             for point in sample(every, given.count, chance):
                 if time.monotonic() > end:
                     break
                 try:
-                    strike(point, directory)
-                    struck[point.call] += 1
+                    if program.strike(point):
+                        struck[point.call] += 1
+                    else:
+                        missed += 1
                 except AssertionError as exc:
                     failed += 1
                     print(f"✗ {exc}", flush=True)
-            figure("crashpoints", program=program, points=len(every), struck=dict(struck), failed=failed)
+        figure("crashpoints", program=name, points=len(every), struck=dict(struck), missed=missed, failed=failed)
     return 1 if failed else 0
 
 

@@ -3,16 +3,21 @@
 import time
 from collections.abc import Iterator
 
-from tests.server import ENDED, wait_until
+from tests.server import ENDED
+from tests.waiting import wait_until
 
 from endurance import projects
 from endurance.rig import Rig
 
 
 def cancel_times(rig: Rig, count: int) -> Iterator[float]:
-    """Seconds from the request to the end of all processes, each of a build whose command ignores signals."""
+    """
+    Seconds from the request to the end of all processes, each of a build that ignores signals, and has a daemon and a process
+    that is stopped.
+    """
     project = rig.server.project(f"cancels-{rig.random.getrandbits(32):08x}")["id"]
-    script = "trap '' TERM INT HUP; sleep 1000 & echo ready; while :; do sleep 1; done"
+    daemon = "(setsid sh -c 'sleep 1000 & sleep 1000 &' &)"
+    script = f"trap '' TERM INT HUP; {daemon}; sleep 1000 & kill -STOP $!; echo ready; while :; do sleep 1; done"
     rig.server.upload(project, projects.running("never", script))
     for _ in range(count):
         build = rig.server.build(project, force=True)["id"]

@@ -94,7 +94,8 @@ def _check_receipts(build: Promised, events: list[dict[str, Any]]) -> None:
         assert end.get("bytes", 0) == len(printed), f"{build.id}: {len(printed)} bytes, receipt {end.get('bytes', 0)}"
         assert end["sha256"] == hashlib.sha256(printed).hexdigest(), f"{build.id}: another checksum than the receipt"
         told = sum(e["bytes"] for e in events if e["type"] == "log.truncated" and e["step"] == end["step"])
-        assert told == end.get("truncated_bytes", 0), f"{build.id}: what was cut was not said"
+        cut = end.get("truncated_bytes", 0)
+        assert told == cut, f"{build.id}: {cut} bytes of {end['step']} were cut, {told} were said to be"
 
 
 def bytes_of(event: dict[str, Any]) -> bytes:

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 Files = Mapping[str, str]
 
+#: For a script that only prints.
+PAGE = "mkdir -p dist; echo '<h1>printed</h1>' > dist/index.html"
+
 _LOCK = {"name": "p", "version": "1.0.0", "lockfileVersion": 3, "requires": True}
 
 #: Prints numbered lines, each with a running checksum, and then writes a page. argv: word, lines, lines per tick, ms per tick.

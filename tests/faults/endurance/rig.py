@@ -20,6 +20,7 @@ from tests.server import Server, environment_of, new_data_dir
 from endurance import projects
 from endurance.power import Disk, Image, mounted
 from headrace.executor._base_system import provide_base_system
+from headrace.layers.layers import Layers
 from headrace.settings import Settings
 
 #: A worker that is silent this long loses its builds. Short, so that an injection does not take long.
@@ -80,7 +81,7 @@ class Rig:
             **self.settings,
         }
         environment = environment_of(self.data_dir, **{**own, **settings})
-        return Server(environment | dict(env or {}), self.data_dir, wrap=wrap)
+        return Server(environment | dict(env or {}), self.data_dir, wrap=wrap, cold=True)
 
     # What clients do
 
@@ -216,6 +217,8 @@ def _provide(rig: Rig) -> None:
     needed = [provisions() / "tools", *([provisions() / "base"] if rig.executor == "oci" else [])]
     if not all(list(place.glob("[!.]*")) for place in needed):
         rig.server.until_ended(rig.counting(lines=1).id, seconds=280)
+    # Beside this one, another's machine may lose its power (F66): what is not known to be on the disk is gone then.
+    Layers(provisions() / "tools").settle()
 
 
 @contextmanager

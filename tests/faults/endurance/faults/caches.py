@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from endurance import projects
@@ -36,17 +37,33 @@ def bit_flips(rig: Rig) -> None:
 
 @fault("F43", "the caches are cleaned while builds use them")
 def cleaned(rig: Rig) -> None:
+    def clean() -> None:
+        # One by one: a budget would count the tool chains too, which all rigs of this machine share.
+        for entry in rig.server.json("GET", "/cache")["items"]:
+            if entry["kind"] == "dependencies":
+                rig.server.ask("DELETE", f"/cache/{entry['digest']}")
+
+    _built_during(rig, clean)
+
+
+@fault("F43b", "everything is pruned while builds use it", own_rig=True, long=True)
+def pruned(rig: Rig) -> None:
+    rig.server.stop()
+    _own(rig, "tools")
+    rig.server.start()
+    _built_during(rig, lambda: rig.server.json("POST", "/cache/prune", json={"bytes": 0}))
+
+
+def _built_during(rig: Rig, clean: Callable[[], object]) -> None:
+    """Builds that each install, while somebody cleans again and again."""
     builds = [rig.counting(lines=20, install=True) for _ in range(3)]
     running = True
 
-    def clean() -> None:
-        # One by one: a budget would count the tool chains too, which all rigs of this machine share.
+    def go_on() -> None:
         while running:
-            for entry in rig.server.json("GET", "/cache")["items"]:
-                if entry["kind"] == "dependencies":
-                    rig.server.ask("DELETE", f"/cache/{entry['digest']}")
+            clean()
 
-    cleaner = threading.Thread(target=clean)
+    cleaner = threading.Thread(target=go_on)
     cleaner.start()
     try:
         for build in builds:
@@ -54,6 +71,14 @@ def cleaned(rig: Rig) -> None:
     finally:
         running = False
         cleaner.join()
+
+
+def _own(rig: Rig, kind: str) -> None:
+    """Of what all rigs of this machine share, a copy."""
+    place = rig.data_dir / kind
+    shared = place.resolve()
+    place.unlink()
+    subprocess.run(["cp", "-a", str(shared), str(place)], check=True)
 
 
 @fault("F61", "a site is deployed again and again while people visit it")
@@ -77,11 +102,8 @@ def _flip(rig: Rig, path: Path) -> None:
 
 @fault("F49", "the base system of sandboxes is gone, then damaged", executors=("oci",), own_rig=True, long=True)
 def base_system(rig: Rig) -> None:
-    shared = (rig.data_dir / "base").resolve()
     rig.server.stop()
-    # One of our own: all rigs of this machine share the other.
-    (rig.data_dir / "base").unlink()
-    subprocess.run(["cp", "-a", str(shared), str(rig.data_dir / "base")], check=True)
+    _own(rig, "base")
     rig.server.start()
     root = rig.data_dir / "base" / base_system_name()
     rig.server.until_ended(rig.counting(lines=5).id, seconds=280)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from tests.server import wait_until
+from tests.waiting import wait_until
 
 from endurance.injection import fault
 from endurance.power import Disk

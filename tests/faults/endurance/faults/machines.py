@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.server import wait_until
+from tests.waiting import wait_until
 
 from endurance.injection import fault
 from endurance.rig import Promised, Rig

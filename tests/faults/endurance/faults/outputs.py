@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import struct
 import threading
 import time
 from urllib.parse import urlsplit
@@ -10,10 +11,12 @@ from urllib.parse import urlsplit
 import httpx2
 
 from endurance.injection import fault
+from endurance.losses import Loss, on_the_way_to, sent_again
+from endurance.projects import PAGE
 from endurance.rig import Promised, Rig
 
+_RESET_AFTER_LINES = 40
 _PRINT = "node -e 'const b = Buffer.alloc(65536, {fill}); {more} let n = {pieces}; (function f() {{ if (n-- > 0) process.stdout.write(b, f) }})()'"
-_PAGE = "mkdir -p dist; echo '<h1>printed</h1>' > dist/index.html"
 
 
 @fault("F32", "a flood of lines")
@@ -34,7 +37,7 @@ def garbage(rig: Rig) -> None:
 
 def _prints(rig: Rig, command: str) -> None:
     """And beside it a quiet build goes on as if nothing was."""
-    loud = rig.script(f"{command}; {_PAGE}")
+    loud = rig.script(f"{command}; {PAGE}")
     rig.server.until_logged(loud.id, '"build.log"')
     quiet = rig.counting(lines=20)
     rig.server.until_ended(quiet.id, seconds=40)
@@ -84,11 +87,28 @@ def _followed(rig: Rig, end: "object") -> None:
         follower.check()
 
 
-class Follower:
-    """Reads a build's stream to its end, coming back with the last number it has whenever it is cut off."""
+@fault("F54", "a fifth of the packets is lost, connections are reset", weight=2)
+def packets_lost(rig: Rig) -> None:
+    loss, before = Loss(0.2), sent_again()
+    with on_the_way_to(rig.server, loss), rig.server.asked_through(loss.transport()):
+        builds = [rig.counting(lines=60), rig.any_build()]
+        followers = [Follower(rig, build, loss=loss, resets=number % 2 == 0) for build in builds for number in range(5)]
+        for build in builds:
+            rig.server.until_ended(build.id)
+        for follower in followers:
+            follower.check()
+    assert sent_again() > before + 50, "hardly anything was lost"
 
-    def __init__(self, rig: Rig, build: Promised) -> None:
+
+class Follower:
+    """
+    Reads a build's stream to its end, coming back with the last number it has whenever it is cut off. With `resets` it cuts
+    itself off, again and again.
+    """
+
+    def __init__(self, rig: Rig, build: Promised, *, loss: Loss | None = None, resets: bool = False) -> None:
         self._rig, self._build = rig, build
+        self._loss, self._resets = loss or Loss(0), resets
         self.numbers: list[int] = []
         self.ended = False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -108,10 +128,15 @@ class Follower:
         if self.numbers:
             headers["Last-Event-ID"] = str(self.numbers[-1])
         url = f"{self._rig.server.url}/api/v1/builds/{self._build.id}/events?follow=true"
-        with httpx2.Client(timeout=30) as http, http.stream("GET", url, headers=headers) as answer:
+        with (
+            httpx2.Client(timeout=30, transport=self._loss.transport()) as http,
+            http.stream("GET", url, headers=headers) as answer,
+        ):
             if answer.status_code != 200:
                 raise httpx2.ReadError(f"status {answer.status_code}")
-            for line in answer.iter_lines():
+            for count, line in enumerate(answer.iter_lines()):
+                if self._resets and count == _RESET_AFTER_LINES:
+                    _reset(answer)
                 if line.startswith('data: {"seq"'):
                     self.numbers.append(json.loads(line[6:])["seq"])
                 elif line == "event: end":
@@ -123,6 +148,13 @@ class Follower:
         assert self.ended, f"a follower has no end: {self.numbers[-3:]}"
         assert self.numbers == list(range(1, len(self.numbers) + 1)), "a follower saw gaps or doubles"
         assert len(self.numbers) == len(self._rig.server.events(self._build.id)), "a follower saw less"
+
+
+def _reset(answer: httpx2.Response) -> None:
+    """End the connection as a router that forgot it would: by RST."""
+    connection: socket.socket = answer.extensions["network_stream"].get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise httpx2.ReadError("reset")
 
 
 def _open_stream(rig: Rig, build: Promised) -> socket.socket:

@@ -8,9 +8,10 @@ import time
 from contextlib import suppress
 
 import httpx2
-from tests.server import wait_until
+from tests.waiting import wait_until
 
 from endurance.injection import fault
+from endurance.invariants import TERMINAL_SECONDS
 from endurance.rig import STEPS, Promised, Rig
 
 LOST = ("sandbox_died",)
@@ -72,19 +73,20 @@ def zombie(rig: Rig) -> None:
     build = rig.any_build(lines=100)
     rig.until_phase(build, rig.random.choice(("queued", *STEPS)))
     frozen = rig.server
+    rig.at_end.callback(frozen.close)
     _freeze(rig)
     other = rig.another_server()
     other.start()
     rig.server = other
     try:
         # The other one needs the lease to end, and some looks.
-        other.until_ended(build.id, seconds=30)
+        other.until_ended(build.id, seconds=TERMINAL_SECONDS)
     finally:
         frozen.thaw()
     time.sleep(1.5)
     row = other.see(build.id)
     assert row["status"] == "succeeded", row["failure"]
-    frozen.close()
+    frozen.close()  # so that it is not looked for among what is left
 
 
 @fault("F45", "a build is cancelled in a phase", weight=3)

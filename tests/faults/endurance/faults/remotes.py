@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.acceptance.git.git_host import GitHost, hosting, make_certificate
-from tests.server import wait_until
+from tests.waiting import wait_until
 
 from endurance.injection import fault
 from endurance.rig import Promised, Rig

@@ -27,12 +27,12 @@ def run(directory: Path, times: int) -> None:
 
 
 async def _publish(directory: Path, times: int) -> None:
-    async with open_services(_settings(directory)) as services:
-        project = await _project(services, directory)
+    async with open_services(fake_settings(directory)) as services:
+        project = await site_project(services, directory)
         promise(f"project {project.id}")
         ready()
         for number in range(times):
-            _write_site(directory, number)
+            write_site(directory, number)
             build, _ = await request_build(services, project, None, BuildOptions(force=True))
             promise(f"build {build.id}")
             await Worker(services).handle(build.id)
@@ -44,8 +44,8 @@ def check(directory: Path, promised: Sequence[str], *, rebooted: bool) -> None:
 
 
 async def _check_publish(directory: Path, promised: Sequence[str]) -> None:
-    _write_site(directory, 0)
-    async with open_services(_settings(directory)) as services:
+    write_site(directory, 0)
+    async with open_services(fake_settings(directory)) as services:
         async with working(services):
             await asyncio.wait_for(_until_all_ended(services, directory / "data" / "builds"), 30)
         for line in promised:
@@ -79,12 +79,12 @@ async def _until_all_ended(services: Services, scratch: Path) -> None:
         await asyncio.sleep(0.01)
 
 
-def _settings(directory: Path) -> Settings:
+def fake_settings(directory: Path) -> Settings:
     return Settings(data_dir=directory / "data", executor="fake", log_level="error")
 
 
-async def _project(services: Services, directory: Path) -> Project:
-    _write_site(directory, 0)
+async def site_project(services: Services, directory: Path) -> Project:
+    write_site(directory, 0)
     project = Project(
         id=new_id("prj"),
         workspace="default",
@@ -98,7 +98,7 @@ async def _project(services: Services, directory: Path) -> Project:
     return project
 
 
-def _write_site(directory: Path, number: int) -> None:
+def write_site(directory: Path, number: int) -> None:
     site = directory / "site"
     site.mkdir(exist_ok=True)
     (site / "index.html").write_text(f"<h1>release {number}</h1>")
