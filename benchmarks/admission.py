@@ -9,9 +9,7 @@ because it is the order that is measured and not the sandbox. `--slots` is the s
 """
 
 import argparse
-import io
 import statistics
-import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,26 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from _server import new_project, server
+from _server import new_project, new_version, server
 
 
 def version(client: httpx2.Client, project: str, number: int, seconds: float) -> str:
     """A version that takes so long to build and is like no other."""
     toml = f'[build]\ncommand = "sleep {seconds}; mkdir dist; echo {number} > dist/index.html"\noutput = "dist"\n'
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, text in (("headrace.toml", toml), ("package.json", '{"name": "x"}')):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    answer = client.post(
-        f"/projects/{project}/versions",
-        content=packed.getvalue(),
-        headers={"Content-Type": "application/x-tar"},
-    )
-    answer.raise_for_status()
-    made: str = answer.json()["id"]
-    return made
+    return new_version(client, project, {"headrace.toml": toml, "package.json": '{"name": "x"}'})
 
 
 def ask(client: httpx2.Client, project: str, version_id: str) -> str:

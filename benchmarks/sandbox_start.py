@@ -59,7 +59,7 @@ def serve_bare(machine: Machine, root: Path, layer: Path, requests: Connection) 
     place.mkdir()
     spec = SandboxSpec(id=directory.path.name, build_id="bench", layers=(layer,))
     first_id = FIRST_ID if machine.ground.given is None else min(1, machine.ground.given.length)
-    where = SandboxPlace(first_id, cgroup_of(root, spec.id))
+    where = SandboxPlace(first_id, 0, cgroup_of(root, spec.id))
     given = container_instructions(machine, spec, COMMAND, place, root / "log", where).container
     assert given
     config = json.loads((place / "config.json").read_text())
