@@ -7,29 +7,25 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.waiting import wait_until
+from tests.warm import Forked, Started
 
 ENDED = ("succeeded", "failed", "cancelled")
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str = "it") -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not happen within {seconds:g} s")
-        time.sleep(0.01)
-
-
-def new_data_dir(place: Path, provisions: Path) -> Path:
-    """An empty data directory that needs not fetch what every build needs: base system and tool chains are among `provisions`."""
+def new_data_dir(place: Path, provisions: Path, *more: str) -> Path:
+    """
+    An empty data directory that needs not fetch what every build needs: base system and tool chains are among `provisions`. So
+    may be `more`, such as "layers".
+    """
     place.mkdir(mode=0o700, exist_ok=True)
-    for shared in ("base", "tools"):
+    for shared in ("base", "tools", *more):
         (provisions / shared).mkdir(parents=True, exist_ok=True)
         (place / shared).symlink_to(provisions / shared)
     return place
@@ -43,16 +39,22 @@ def environment_of(data_dir: Path, **settings: object) -> dict[str, str]:
 
 
 class Server:
-    """`wrap` is a command that starts the server."""
+    """
+    `cold` is an interpreter of its own, as users have it, and what is given as `wrap` a command that starts it; otherwise it is
+    forked from one that has imported everything.
+    """
 
-    def __init__(self, environment: Mapping[str, str], data_dir: Path, *, wrap: Sequence[str] = ()) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], data_dir: Path, *, wrap: Sequence[str] = (), cold: bool = False
+    ) -> None:
         self.environment = dict(environment)
         self.data_dir = data_dir
         self.wrap = tuple(wrap)
+        self.cold = cold or bool(wrap)
         # Beside the directory: it may be on a disk that is full.
         self.log = data_dir.parent / f"{data_dir.name}.log"
         self.url = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Started | None = None
         self._pid = 0
         self.http = httpx2.Client()
 
@@ -68,14 +70,7 @@ class Server:
     def start(self, seconds: float = 60) -> None:
         announced = self.data_dir / "server.json"
         before = announced.read_bytes() if announced.exists() else b""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self.wrap, sys.executable, "-m", "headrace", "serve"],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = self._cold() if self.cold else Forked(["serve"], self.environment, self.log)
         wait_until(
             lambda: not self.running or (announced.exists() and announced.read_bytes() not in (b"", before)),
             seconds,
@@ -85,10 +80,27 @@ class Server:
             raise AssertionError(f"the server did not start:\n{self.said()}")
         about = json.loads(announced.read_bytes())
         self._pid, self.url = about["pid"], about["url"]
+        self.http = self._client(httpx2.HTTPTransport())
+
+    def _cold(self) -> Started:
+        command = [*self.wrap, sys.executable, "-m", "headrace", "serve"]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+
+    def _client(self, transport: httpx2.HTTPTransport) -> httpx2.Client:
         token = (self.data_dir / "token").read_text()
-        self.http = httpx2.Client(
-            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx2.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=60, transport=transport)
+
+    @contextmanager
+    def asked_through(self, transport: httpx2.HTTPTransport) -> Iterator[None]:
+        """Questions take another way meanwhile."""
+        usual, self.http = self.http, self._client(transport)
+        try:
+            yield
+        finally:
+            self.http.close()
+            self.http = usual
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""

@@ -1,6 +1,5 @@
 """Headrace as a user has it: processes of its own, real sandboxes, HTTP."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,15 +7,6 @@ import pytest
 from tests.server import Server, environment_of, new_data_dir
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def provisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Base system and tool chains, made once and shared by the data directories of all tests on this machine."""
-    kept = os.environ.get("TEST_PROVISIONS")
-    place = Path(kept) if kept else tmp_path_factory.getbasetemp().parent / "provisions"
-    place.mkdir(parents=True, exist_ok=True)
-    return place
 
 
 @pytest.fixture

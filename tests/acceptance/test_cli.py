@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "react-vite"
@@ -55,13 +56,6 @@ class Headrace:
             return
         os.kill(json.loads(announced.read_bytes())["pid"], signal.SIGTERM)
         wait_until(lambda: not announced.exists())
-
-
-def wait_until(happened: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def page(url: str, path: str = "") -> str:
@@ -317,6 +311,18 @@ def test_the_server_ends_when_up_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     wait_until(lambda: not (headrace.data_dir / "server.json").exists())
+
+
+def test_up_says_so_when_its_server_dies(tmp_path: Path) -> None:
+    headrace = Headrace(tmp_path / "data")
+    process = headrace.start("up", site(tmp_path / "hello", index__html="<h1>hello</h1>"), "--json")
+    assert process.stdout
+    process.stdout.readline()
+    os.kill(json.loads((headrace.data_dir / "server.json").read_bytes())["pid"], signal.SIGKILL)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode not in (0, 130)
+    assert "the server ended with status -9" in said
+    assert "server.log" in said
 
 
 def test_a_repository_is_built_from_a_branch(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.server import Server
@@ -105,13 +106,6 @@ def page(url: str, path: str = "") -> httpx2.Response:
     address = httpx2.URL(url)
     host = f"{address.host}:{address.port}"
     return httpx2.get(f"http://127.0.0.1:{address.port}/{path}", headers={"Host": host}, timeout=30)
-
-
-def wait_until(happened: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def headrace(

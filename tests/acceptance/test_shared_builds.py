@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.server import Server, wait_until
+from tests.server import Server
+from tests.waiting import wait_until
 
 #: Takes a while, and writes what differs with each run.
 FILES = {
@@ -137,9 +138,10 @@ def test_servers_share_the_slots_and_say_why_a_build_waits(environment: dict[str
         assert "HEADRACE_BUILDS_AT_ONCE=1" in mine["waiting"]["message"]
         assert first.see(many[2])["waiting"]["ahead"] == 2
         second.until_ended(mine["id"])
-        assert [first.see(build)["status"] for build in many] == ["succeeded", "building", "queued"] or [
-            first.see(build)["status"] for build in many
-        ] == ["succeeded", "queued", "queued"]
+        before, next_one, last = (first.see(build)["status"] for build in many)
+        # The slot is free again: the next one may have it by now.
+        assert (before, last) == ("succeeded", "queued")
+        assert next_one in ("queued", "building")
         queued = next(event for event in first.events(mine["id"]) if event["type"] == "build.queued")
         assert queued["reason"] == "slots"
     finally:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.server import wait_until
+from tests.waiting import wait_until
 
 #: First process of a sandbox: what it starts is inside.
 _INSIDE = "/usr/lib/headrace/init"

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.server import Server, tar_of, wait_until
+from tests.server import Server, tar_of
 from tests.soak.fuzz import served
+from tests.waiting import wait_until
 
 GIB = 1 << 30
 CREATE = "POST /api/v1/workspaces/default/projects HTTP/1.1"

@@ -140,7 +140,7 @@ async def test_a_body_without_end_stops_with_its_visitor_and_takes_no_memory(pla
         # What is on its way lies in buffers of fixed size: ours, the client's and the kernel's.
         assert sent < 40_000_000
         reply.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await over.wait()
 
 
@@ -157,7 +157,7 @@ async def test_a_visitor_who_leaves_ends_a_request_that_has_no_answer_yet(place:
     request = asyncio.create_task(place.get("/").__aenter__())
     await asked.wait()
     request.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await left.wait()
 
 

@@ -118,7 +118,7 @@ async def test_prefer_wait_answers_in_time_with_what_there_is(api: httpx2.AsyncC
     began = asyncio.get_running_loop().time()
     response = await ask(api, project, Prefer="respond-async, wait=1")
     assert (response.status_code, response.json()["status"]) == (202, "queued")
-    assert 0.9 < asyncio.get_running_loop().time() - began < 5
+    assert 0.9 < asyncio.get_running_loop().time() - began < 30
 
 
 async def test_a_streamed_build_answers_with_its_whole_log(

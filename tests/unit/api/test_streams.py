@@ -1,7 +1,7 @@
 """Streams as a client sees them: over a real server on a loopback socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from tests.waiting import until
 
 from headrace.api.streams import Streams, server_sent
 from headrace.errors import InvalidCursor
@@ -48,7 +49,7 @@ class Server:
     async def get(self, path: str = "/", **headers: str) -> tuple[bytes, bytes]:
         """Head and unchunked body of a whole answer."""
         reader, writer = await self.open(path, **headers)
-        head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+        head, _, body = (await asyncio.wait_for(reader.read(), 30)).partition(b"\r\n\r\n")
         writer.close()
         return head, unchunked(body) if b"chunked" in head else body
 
@@ -82,13 +83,7 @@ async def serving(directory: Path, *, ping_seconds: float = 15) -> AsyncIterator
         yield Server(events, streams, server.servers[0].sockets[0].getsockname()[1])
     finally:
         server.should_exit = True
-        await asyncio.wait_for(task, 10)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
+        await asyncio.wait_for(task, 30)
 
 
 def numbers(body: bytes) -> list[int]:
@@ -152,12 +147,12 @@ async def test_a_place_that_the_log_does_not_have_is_refused(tmp_path: Path, pla
 async def test_a_follower_gets_events_as_they_come_and_pings_when_it_is_quiet(tmp_path: Path) -> None:
     async with serving(tmp_path, ping_seconds=0.05) as server:
         reader, writer = await server.open("/?follow", accept="text/event-stream")
-        await asyncio.wait_for(reader.readuntil(b": ping\n\n"), 5)
+        await asyncio.wait_for(reader.readuntil(b": ping\n\n"), 30)
         await server.events.append(BUILD, [line("now")])
-        assert b"event: build.log" in await asyncio.wait_for(reader.readuntil(b'"line":"now"'), 5)
-        await asyncio.wait_for(reader.readuntil(b": ping\n\n"), 5)
+        assert b"event: build.log" in await asyncio.wait_for(reader.readuntil(b'"line":"now"'), 30)
+        await asyncio.wait_for(reader.readuntil(b": ping\n\n"), 30)
         await server.events.append(BUILD, [end()], close=True)
-        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"event: end\ndata: {}\n\n\r\n0\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 30)).endswith(b"event: end\ndata: {}\n\n\r\n0\r\n\r\n")
         writer.close()
 
 
@@ -174,13 +169,15 @@ async def test_nothing_is_left_of_a_stream_whose_client_went_away(tmp_path: Path
 async def test_streams_end_whole_when_the_server_stops(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         await server.events.append(BUILD, [line("one")])
-        following = [asyncio.create_task(server.get("/?follow", accept=form)) for form in ("*/*", "text/event-stream")]
-        await until(lambda: len(server.streams) == 2)
-        await asyncio.sleep(0.05)
+        following = [await server.open("/?follow", accept=form) for form in ("*/*", "text/event-stream")]
+        seen = [await asyncio.wait_for(reader.readuntil(b"}"), 30) for reader, _ in following]
         server.streams.close()
-        (_, ndjson), (_, sse) = await asyncio.wait_for(asyncio.gather(*following), 5)
+        rest = [await asyncio.wait_for(reader.read(), 30) for reader, _ in following]
         late = numbers((await server.get("/?follow"))[1])
-    assert numbers(ndjson) == [1]
+        for _, writer in following:
+            writer.close()
+    ndjson, sse = (begun + ended for begun, ended in zip(seen, rest, strict=True))
+    assert numbers(unchunked(ndjson.partition(b"\r\n\r\n")[2])) == [1]
     assert b"id: 1\n" in sse
     assert b"event: end" not in sse  # it has not ended: the client is to come back
     assert late in ([], [1])

@@ -73,7 +73,7 @@ class Asked:
         self.body += message.get("body", b"")
 
     async def until(self, text: bytes) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while text not in self.body:
                 await asyncio.sleep(0.005)
 
@@ -179,7 +179,7 @@ async def test_pages_hear_what_is_shown_and_nothing_more(own: Own, shown: Shown)
     await asked.until(b'event: state\ndata: {"status":"ready","version":"ver_2"}\n\n')
     assert asked.body.count(b"data:") == 2
     asked.left.set()
-    await asyncio.wait_for(stream, 10)
+    await asyncio.wait_for(stream, 30)
 
 
 async def test_streams_end_when_the_server_stops(own: Own, shown: Shown) -> None:
@@ -190,7 +190,7 @@ async def test_streams_end_when_the_server_stops(own: Own, shown: Shown) -> None
     for one in asked:
         await one.until(b"data:")
     own.close()
-    await asyncio.wait_for(asyncio.gather(*streams), 10)
+    await asyncio.wait_for(asyncio.gather(*streams), 30)
     late = Asked()
     await own(shown.now(), shown, scope("/.headrace/events"), late.receive, late.send)
     assert late.body == b""
@@ -202,7 +202,7 @@ async def test_a_stream_ends_with_its_project(own: Own, shown: Shown) -> None:
     await asked.until(b"data:")
     shown.there = False
     await shown.record(PreviewBuilding(project_id=PROJECT.id, version_id="ver_2"))
-    await asyncio.wait_for(stream, 10)
+    await asyncio.wait_for(stream, 30)
 
 
 async def test_one_project_can_not_use_up_the_connections(own: Own, shown: Shown) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
+from tests.waiting import until
 
 from headrace.edge.protocol import protocol_for
 
@@ -237,6 +238,4 @@ async def test_a_visitor_who_leaves_frees_the_file(make_visitor: "type[Visitor]"
         async with connected(port) as connection:
             await connection.ask(request("/big.bin"))
             await connection.reader.readexactly(1000)
-        await asyncio.sleep(0.2)
-        streams = [task for task in asyncio.all_tasks() if "run_asgi" in repr(task)]
-        assert streams == []
+        await until(lambda: not any("run_asgi" in repr(task) for task in asyncio.all_tasks()))

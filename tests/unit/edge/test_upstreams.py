@@ -17,7 +17,7 @@ async def test_a_session_is_kept_until_it_is_idle() -> None:
         assert again is first
         await asyncio.sleep(0.05)
         assert not first.closed
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not first.closed:
             await asyncio.sleep(0.01)
     assert upstreams.count == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from backports.zstd import decompress
+from tests.waiting import until
 
 from headrace.errors import Conflict, NotFound
 from headrace.eventfile import EventFile, number_of, retired_path, state_path
@@ -42,7 +43,7 @@ async def test_a_follower_sees_soon_what_another_process_appends(events: FileEve
     await asyncio.to_thread(other.append, [LINE % 1])
     began = time.monotonic()
     assert orjson.loads(await waiting)["line"] == "1"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     await asyncio.to_thread(other.append, [LINE % 2], close=True)
     assert [orjson.loads(piece)["line"] async for piece in pieces] == ["2"]
 
@@ -78,14 +79,13 @@ async def test_a_follower_is_not_left_waiting_by_a_writer_that_died_before_its_e
     with file.path.open("ab") as dying:
         dying.write(b'{"seq":2,%s \n' % LINE)
     assert state_path(file.path).read_bytes() == before
-    assert await asyncio.wait_for(following, 10) == [1, 2]
+    assert await asyncio.wait_for(following, 30) == [1, 2]
 
 
 async def test_followers_share_one_poller_and_leave_nothing_behind(events: FileEventLog) -> None:
     before, descriptors = asyncio.all_tasks(), len(os.listdir("/proc/self/fd"))
     following = [asyncio.create_task(followed(events)) for _ in range(50)]
-    await asyncio.sleep(0.05)
-    assert len(asyncio.all_tasks() - before) == 51
+    await until(lambda: len(asyncio.all_tasks() - before) == 51)
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)
