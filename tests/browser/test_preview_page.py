@@ -40,15 +40,15 @@ class Server:
     api: httpx2.AsyncClient
     project: str = ""
 
-    async def sync(self, files: dict[str, str]) -> dict[str, Any]:
+    async def sync(self, files: dict[str, str], *, wait: bool = True) -> dict[str, Any]:
         body = {
             "author": {"kind": "agent", "name": "test"},
-            "wait": True,
+            "wait": wait,
             "timeout": 30,
             "files": [{"path": path, "content": text} for path, text in files.items()],
         }
         answer = await self.api.post(f"/projects/{self.project}/sync", json=body)
-        assert answer.status_code == 200, answer.text
+        assert answer.is_success, answer.text
         found: dict[str, Any] = answer.json()
         return found
 
@@ -182,6 +182,45 @@ async def test_sleeping_and_waking_are_seen_at_once(server: Server, page: Page) 
     await expect(page.locator("#status")).to_have_text("Asleep")
     await page.get_by_role("button", name="Wake").click()
     await expect(page.locator("#status")).to_have_text("Ready")
+
+
+async def test_a_page_that_goes_on_asking_does_not_end_the_sleep_that_was_asked_for(server: Server, page: Page) -> None:
+    asking = (
+        "let asked = 0; setInterval(async () => { await fetch('/main.js?' + ++asked); window.answered = asked }, 20)"
+    )
+    await server.sync(FRIENDLY | {"main.js": asking})
+    await page.goto(await server.link())
+    await expect(page.locator("#status")).to_have_text("Ready")
+    for _ in range(3):
+        await page.get_by_role("button", name="Sleep").click()
+        await expect(page.locator("#status")).to_have_text("Asleep")
+        frame = page.frames[1]
+        await frame.evaluate("() => { window.before = window.answered ?? 0 }")
+        await frame.wait_for_function("() => (window.answered ?? 0) > window.before + 10")
+        await expect(page.locator("#status")).to_have_text("Asleep")
+        await page.get_by_role("button", name="Wake").click()
+        await expect(page.locator("#status")).to_have_text("Ready")
+    await page.get_by_role("button", name="Sleep").click()
+    await expect(page.locator("#status")).to_have_text("Asleep")
+    await page.get_by_role("button", name="Reload").click()
+    await expect(page.locator("#status")).to_have_text("Ready")
+
+
+@pytest.mark.sandbox
+async def test_a_preview_can_be_put_to_sleep_before_it_has_a_page(server: Server, page: Page) -> None:
+    slow = {"package.json": '{"name": "slow", "scripts": {"build": "sleep 600"}}', "index.html": PAGE}
+    await server.sync(slow, wait=False)
+    await page.goto(await server.link())
+    heading = framed(page).get_by_role("heading", name="On its way")
+    await expect(heading).to_be_visible()
+    await page.get_by_role("button", name="Sleep").click()
+    await expect(page.locator("#status")).to_have_text("Asleep")
+    await expect(heading).to_have_count(0)
+    # That page would have come again each second.
+    await page.wait_for_timeout(2500)
+    await expect(page.locator("#status")).to_have_text("Asleep")
+    await page.get_by_role("button", name="Wake").click()
+    await expect(heading).to_be_visible()
 
 
 async def test_the_consoles_own_behaviour_stays(server: Server, page: Page) -> None:

@@ -114,3 +114,21 @@ async def test_a_broken_version_is_explained_above_the_page_that_worked(project:
     await project.sync({"src/App.tsx": good.replace("Get started", "Get going")})
     await expect(page.locator("#status")).to_have_text("Ready")
     await expect(frame.get_by_role("heading", name="Get going")).to_be_visible()
+
+
+async def test_a_preview_that_was_put_to_sleep_sleeps_until_it_is_woken(project: Project, page: Page) -> None:
+    await page.goto(await project.link())
+    heading = page.frame_locator("#frame").get_by_role("heading", name="Get started")
+    await expect(heading).to_be_visible()
+    await page.get_by_role("button", name="Sleep").click()
+    await expect(page.locator("#status")).to_have_text("Asleep")
+    # Vite's own client asks each second whether its server is there again.
+    await page.wait_for_timeout(3000)
+    await expect(page.locator("#status")).to_have_text("Asleep")
+    await page.get_by_role("button", name="Wake").click()
+    await expect(page.locator("#status")).to_have_text("Ready")
+    awake = FAULTY.replace("import heroImg from './assets/hero.png'", "const heroImg = ''").replace(
+        "Get started", "Get up"
+    )
+    await project.sync({"src/App.tsx": awake})
+    await expect(page.frame_locator("#frame").get_by_role("heading", name="Get up")).to_be_visible()

@@ -20,7 +20,9 @@ _LOOKED_AT = frozenset(
         b"cookie",
         b"host",
         b"origin",
+        b"referer",
         b"sec-fetch-mode",
+        b"sec-fetch-site",
         b"x-forwarded-proto",
         b"x-headrace-min-version",
     }
@@ -42,6 +44,8 @@ class Caller:
         self._cookies: list[bytes] = [value for name, value in scope["headers"] if name == b"cookie"]
         self._accept = headers.get(b"accept")
         self._mode = headers.get(b"sec-fetch-mode")
+        self._site: bytes | None = headers.get(b"sec-fetch-site")
+        self._has_referer = b"referer" in headers
         self._is_get = scope.get("method", "GET") == "GET" and not self.is_socket
         own: dict[str, str] = {}
         if of_preview:
@@ -63,6 +67,16 @@ class Caller:
         if not self._is_get:
             return False
         return self._mode == b"navigate" if self._mode is not None else wants_page(self._accept)
+
+    @property
+    def is_of_open_page(self) -> bool:
+        """Whether a page that is open already loads this, as opposed to somebody who goes to the address, or a program."""
+        if self._mode == b"navigate" or self.navigates:
+            return False
+        # Browsers say where a request is from, but only to addresses that they trust.
+        if self._site is not None:
+            return self._site != b"none"
+        return self.origin is not None or self._has_referer
 
     @property
     def is_foreign(self) -> bool:

@@ -85,7 +85,9 @@ class PreviewEdge:
             return await self._own(seen, answer)
         if caller.min_version is not None and not is_id(caller.min_version):
             return await answer.problem(preview_pages.BAD_VERSION)
-        visit = await self._previews.visit(slug, min_version=caller.min_version, seconds=WAIT_SECONDS)
+        visit = await self._previews.visit(
+            slug, min_version=caller.min_version, seconds=WAIT_SECONDS, of_open_page=caller.is_of_open_page
+        )
         if visit is None:
             return await answer.problem(preview_pages.UNKNOWN)
         answer.send = _marked(send, visit)
@@ -109,7 +111,7 @@ class PreviewEdge:
 
     async def _show(self, visit: Visit, caller: Caller, request: Request, answer: "_Answer") -> None:
         if visit.missed:
-            return await answer.problem(preview_pages.of_state(visit.state, missed=True), visit.state)
+            return await answer.problem(preview_pages.of_visit(visit), visit.state)
         project = visit.project
         if destination := self._forwards.find(project.settings.proxy, request.raw_path):
             return await self._forwards.visit(destination, caller, answer.scope, answer.receive, answer.send)
@@ -118,10 +120,10 @@ class PreviewEdge:
             to = _destination(visit.upstream)
             way = (answer.scope, answer.receive, answer.send)
             return await self._proxy.visit(project.id, to, caller, *way, shown, with_script=True)
+        if visit.manifest is None:
+            return await answer.problem(preview_pages.of_visit(visit), visit.state)
         if caller.is_socket:
             return await refuse_socket(answer.scope, answer.send, 404)
-        if visit.manifest is None:
-            return await answer.problem(preview_pages.of_state(visit.state, missed=False), visit.state)
         try:
             site = await self._sites.get(project.id, visit.manifest)
         except (NotFound, CorruptBlob):
@@ -197,6 +199,8 @@ def _marked(send: Send, visit: Visit) -> Send:
 
 
 def _status(visit: Visit) -> str:
+    if visit.rests:
+        return PreviewStatus.ASLEEP.value
     if visit.state.status is PreviewStatus.ASLEEP:
         return "ready" if visit.manifest is not None or visit.upstream is not None else "building"
     return visit.state.status.value

@@ -11,10 +11,14 @@ from headrace.edge.inject import script
 from headrace.edge.pages import Problem
 from headrace.model.diagnostic import Diagnostic
 from headrace.model.preview import PreviewState
+from headrace.preview.visit import Visit
 
 UNKNOWN = Problem(404, "preview.unknown", "No preview lives here", "No project has this address.")
 ON_ITS_WAY = Problem(
     503, "preview.building", "On its way", "This preview is being made. The page shows itself when it is ready."
+)
+ASLEEP = Problem(
+    503, "preview.asleep", "Asleep", "Somebody put this preview to sleep. It wakes when its page is loaded again."
 )
 LATE = Problem(
     503, "preview.version_late", "Not there yet", "The version that was asked for was not served in time. Try again."
@@ -126,16 +130,19 @@ def as_page(
     return (*_headers(problem, b"text/html; charset=utf-8"), *policy), page.encode()
 
 
-def of_state(state: PreviewState, *, missed: bool) -> Problem:
+def of_visit(visit: Visit) -> Problem:
     """Why there is nothing to show, or not the version that was asked for."""
+    state = visit.state
+    if visit.rests:
+        return ASLEEP
     if state.status == "error":
         found = FAILED if state.diagnostics else BROKEN
         return found._replace(detail=state.message) if state.message else found
-    return LATE if missed else ON_ITS_WAY
+    return LATE if visit.missed else ON_ITS_WAY
 
 
 def _headers(problem: Problem, kind: bytes) -> RawHeaders:
-    retry = {429: b"60", 503: b"1"}.get(problem.status)
+    retry = {429: b"60", 503: b"1"}.get(problem.status) if problem is not ASLEEP else None
     return (
         (b"content-type", kind),
         (b"cache-control", b"no-store"),

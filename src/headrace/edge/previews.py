@@ -14,10 +14,12 @@ class Previews(Protocol):
         """
         ...
 
-    async def visit(self, slug: str, *, min_version: str | None = None, seconds: float = 30.0) -> Visit | None:
+    async def visit(
+        self, slug: str, *, min_version: str | None = None, seconds: float = 30.0, of_open_page: bool = False
+    ) -> Visit | None:
         """
-        What a visitor sees now. Wakes a preview that sleeps. With `min_version` it waits until that version, or a newer
-        one, is served or has failed, at most `seconds`.
+        What a visitor sees now. Wakes a preview that sleeps, except for what an open page loads from one that somebody put
+        to sleep. With `min_version` it waits until that version, or a newer one, is served or has failed, at most `seconds`.
         """
         ...
 

@@ -74,6 +74,7 @@ class Session:
         #: The newest version that was shown or failed.
         self._settled = ""
         self._status = PreviewStatus.ASLEEP
+        self._was_asked = False
         self._outcome = Outcome(ok=True)
         self._seconds: float | None = None
         self._choice: Choice | None = None
@@ -95,6 +96,11 @@ class Session:
     def busy(self) -> bool:
         return self._work is not None
 
+    @property
+    def rests(self) -> bool:
+        """Whether it sleeps because somebody asked for that."""
+        return self._was_asked and self._status is PreviewStatus.ASLEEP
+
     def state(self, memory: int | None = None) -> PreviewState:
         return PreviewState(
             project_id=self.project.id,
@@ -112,7 +118,7 @@ class Session:
             protection=self.project.settings.preview.protection,
         )
 
-    def visit(self, *, missed: bool = False) -> Visit:
+    def visit(self, *, missed: bool = False, rests: bool = False) -> Visit:
         page = self._page
         return Visit(
             project=self.project,
@@ -122,6 +128,7 @@ class Session:
             upstream=page.upstream,
             maps=self._source_map,
             missed=missed,
+            rests=rests,
         )
 
     def show(self, version: Version) -> None:
@@ -175,6 +182,7 @@ class Session:
 
     async def sleep(self, why: str, message: str = "") -> None:
         """Stop everything. The last good page stays, where it is files."""
+        self._was_asked = why == "asked"
         if self._work is not None:
             work, self._work = self._work, None
             work.cancel()

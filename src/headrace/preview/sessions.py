@@ -114,13 +114,21 @@ class Previews:
         project = await self._by_slug(slug)
         return self._session(project).visit() if project is not None else None
 
-    async def visit(self, slug: str, *, min_version: str | None = None, seconds: float = 30.0) -> Visit | None:
-        """What the visitor of a preview's address gets; None when no project has it."""
+    async def visit(
+        self, slug: str, *, min_version: str | None = None, seconds: float = 30.0, of_open_page: bool = False
+    ) -> Visit | None:
+        """
+        What the visitor of a preview's address gets; None when no project has it. `of_open_page`: nobody comes, a page that
+        is open goes on loading things, which does not end a sleep that somebody asked for.
+        """
         project = await self._by_slug(slug)
         if project is None:
             return None
         session = self._session(project)
         if not session.awake:
+            if of_open_page and session.rests:
+                missed = min_version is not None and not session.serves(min_version)
+                return session.visit(missed=missed, rests=True)
             session.wake(await self._newest(project))
         session.used_at = time.monotonic()
         if min_version is not None:

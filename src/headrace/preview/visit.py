@@ -39,3 +39,5 @@ class Visit:
     maps: Callable[[str], Awaitable[bytes | None]] = _no_map
     #: A version was asked for that failed, or did not come in time.
     missed: bool = False
+    #: Somebody put it to sleep, and this request does not wake it.
+    rests: bool = False

@@ -91,7 +91,9 @@ class OnePreview:
     async def look(self, slug: str) -> Visit | None:
         return self._visit(slug)
 
-    async def visit(self, slug: str, *, min_version: str | None = None, seconds: float = 30.0) -> Visit | None:
+    async def visit(
+        self, slug: str, *, min_version: str | None = None, seconds: float = 30.0, of_open_page: bool = False
+    ) -> Visit | None:
         self.woken += 1
         served = self.state_fields.get("served_version") or ""
         return self._visit(slug, missed=min_version is not None and served < min_version)

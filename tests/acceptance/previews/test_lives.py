@@ -35,6 +35,24 @@ def test_a_sleeping_preview_has_no_process_and_still_shows_its_page(vite: Previe
     assert vite.state()["memory_bytes"] > 0
 
 
+@pytest.mark.parametrize("mode", ["build", "dev"])
+def test_what_an_open_page_asks_does_not_wake_a_preview_that_was_put_to_sleep(vite: Preview, mode: str) -> None:
+    vite.set(mode=mode)
+    vite.send({PAGE: edited("good night")})
+    of_page = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+    assert vite.get("/", **of_page).status_code == 200
+    vite.stop()
+    asked = vite.get("/", **of_page)
+    assert asked.headers["X-Headrace-Preview"] == "asleep"
+    # Files are kept while a preview sleeps. A development server is not.
+    assert asked.status_code == (200 if mode == "build" else 503)
+    assert mode == "build" or asked.json()["code"] == "preview.asleep"
+    assert vite.state()["status"] == "asleep"
+    vite.get("/", Accept="text/html", **of_page | {"Sec-Fetch-Mode": "navigate"})
+    vite.until("ready")
+    assert vite.get("/", **of_page).headers["X-Headrace-Preview"] == "ready"
+
+
 def test_a_change_wakes_a_sleeping_preview(vite: Preview) -> None:
     vite.stop()
     sent = vite.send({PAGE: edited("woken")})

@@ -64,6 +64,24 @@ def test_going_somewhere_is_not_loading_something(headers: dict[str, str], navig
 
 
 @pytest.mark.parametrize(
+    ("headers", "kind", "of_page"),
+    [
+        ({}, "http", False),
+        ({"accept": "text/html", "referer": "http://shop.preview.localhost/"}, "http", False),
+        ({"accept": "*/*", "referer": "http://shop.preview.localhost/"}, "http", True),
+        ({"sec_fetch_mode": "cors", "sec_fetch_site": "same-origin"}, "http", True),
+        ({"sec_fetch_mode": "navigate", "sec_fetch_site": "cross-site", "origin": "null"}, "http", False),
+        ({"sec_fetch_mode": "no-cors", "sec_fetch_site": "none", "referer": "http://elsewhere/"}, "http", False),
+        ({"sec_fetch_mode": "no-cors"}, "http", False),
+        ({"origin": "http://shop.preview.localhost"}, "websocket", True),
+        ({}, "websocket", False),
+    ],
+)
+def test_what_an_open_page_loads_is_no_visit(headers: dict[str, str], kind: str, of_page: bool) -> None:
+    assert Caller(scope(b"", kind, **headers)).is_of_open_page is of_page
+
+
+@pytest.mark.parametrize(
     ("headers", "secure"),
     [
         ({"host": "shop.preview.localhost:7700"}, True),

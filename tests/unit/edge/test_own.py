@@ -36,7 +36,9 @@ class Shown:
     async def look(self, slug: str) -> Visit | None:
         return self.now() if self.there else None
 
-    async def visit(self, slug: str, *, min_version: str | None = None, seconds: float = 30.0) -> Visit | None:
+    async def visit(
+        self, slug: str, *, min_version: str | None = None, seconds: float = 30.0, of_open_page: bool = False
+    ) -> Visit | None:
         return self.now()
 
     def log(self, project_id: str) -> str:

@@ -131,6 +131,8 @@ const SHAPES = {
 const LEVELS = new Set(["debug", "log", "info", "warn", "error"]);
 const perSecond = { second: 0, heard: 0 };
 let alive = false;
+// Its development server is no more. Vite's client would notice, but with a shared worker, which frames may not have.
+let stale = false;
 let lastPage = "/";
 
 addEventListener("message", (event) => {
@@ -151,6 +153,7 @@ function heard(data) {
   if (typeof page === "string" && page.startsWith("/") && page.length < 2000) lastPage = page;
   if (type === "hello") {
     alive = true;
+    stale = false;
     return;
   }
   if (typeof type !== "string" || !Object.hasOwn(SHAPES, type)) return;
@@ -259,7 +262,8 @@ function happened(event) {
     changes++;
     show(HEARD[event.type](event));
     // A page of Headrace's own ("can't be shown") stands in the frame, and does not see that things have changed.
-    if (event.type === "preview.ready" && !alive) load(lastPage);
+    if (event.type === "preview.started" && event.mode === "dev") stale = alive;
+    if (event.type === "preview.ready" && (stale || !alive)) load(lastPage);
   } else if (event.type === "preview.console" || event.type === "preview.error") {
     add(entryOf(event.type.slice(8), event, true));
   } else if (event.type === "preview.request_failed") {
@@ -303,8 +307,13 @@ function address(page) {
 }
 
 function load(page) {
-  alive = false;
+  alive = stale = false;
   frame.src = address(page);
+}
+
+function leave() {
+  alive = stale = false;
+  frame.src = "about:blank";
 }
 
 async function ask(path, options) {
@@ -317,6 +326,8 @@ async function power() {
   by("power").disabled = true;
   try {
     const wakes = state.status === "asleep";
+    // Until there is a page of the project, one of Headrace's own loads itself again and again, which would wake it.
+    if (!wakes && !state.served_version) leave();
     const before = changes;
     const answered = await ask(wakes ? "/wake" : "/stop", { method: "POST" });
     // What it says may be older than an event that came meanwhile.
