@@ -70,7 +70,7 @@ async def context(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         context = await playwright.chromium.launch_persistent_context(
             tmp_path, executable_path=executable, args=arguments
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         yield context
         await context.close()
 

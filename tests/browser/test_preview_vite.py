@@ -11,7 +11,6 @@ from playwright.async_api import Page, expect
 from tests.server import Server, environment_of, new_data_dir
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox, pytest.mark.network]
-expect.set_options(timeout=30_000)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "react-vite"
 APP = (EXAMPLE / "src/App.tsx").read_text()

@@ -61,6 +61,8 @@ class Session:
     ) -> None:
         self.project = project
         self.used_at = time.monotonic()
+        #: Somebody asked for its sleep, and nobody has come since.
+        self.rests = False
         self.warm: Warm | None = None
         self._services = services
         self._blobs = blobs
@@ -74,7 +76,6 @@ class Session:
         #: The newest version that was shown or failed.
         self._settled = ""
         self._status = PreviewStatus.ASLEEP
-        self._was_asked = False
         self._outcome = Outcome(ok=True)
         self._seconds: float | None = None
         self._choice: Choice | None = None
@@ -95,11 +96,6 @@ class Session:
     @property
     def busy(self) -> bool:
         return self._work is not None
-
-    @property
-    def rests(self) -> bool:
-        """Whether it sleeps because somebody asked for that."""
-        return self._was_asked and self._status is PreviewStatus.ASLEEP
 
     def state(self, memory: int | None = None) -> PreviewState:
         return PreviewState(
@@ -134,6 +130,7 @@ class Session:
     def show(self, version: Version) -> None:
         """A version exists. Nothing happens for one that is not newer."""
         self.used_at = time.monotonic()
+        self.rests = False
         if self._head is None or version.id > self._head.id:
             self._head = version
             self._came.setdefault(version.id, time.monotonic())
@@ -153,6 +150,7 @@ class Session:
     def wake(self, version: Version | None) -> None:
         """Start what is needed to show the newest version, unless that went wrong a moment ago."""
         self.used_at = time.monotonic()
+        self.rests = False
         if version is not None and (self._head is None or version.id > self._head.id):
             self._head = version
         if time.monotonic() >= self._not_before:
@@ -182,7 +180,7 @@ class Session:
 
     async def sleep(self, why: str, message: str = "") -> None:
         """Stop everything. The last good page stays, where it is files."""
-        self._was_asked = why == "asked"
+        self.rests = why == "asked"
         if self._work is not None:
             work, self._work = self._work, None
             work.cancel()

@@ -125,11 +125,12 @@ class Previews:
         if project is None:
             return None
         session = self._session(project)
+        newest = None if session.awake else await self._newest(project)
+        # Not before: it may have been put to sleep meanwhile.
+        if of_open_page and session.rests:
+            return session.visit(missed=min_version is not None and not session.serves(min_version), rests=True)
         if not session.awake:
-            if of_open_page and session.rests:
-                missed = min_version is not None and not session.serves(min_version)
-                return session.visit(missed=missed, rests=True)
-            session.wake(await self._newest(project))
+            session.wake(newest)
         session.used_at = time.monotonic()
         if min_version is not None:
             await session.wait(min_version, seconds)

@@ -326,8 +326,8 @@ async function power() {
   by("power").disabled = true;
   try {
     const wakes = state.status === "asleep";
-    // Until there is a page of the project, one of Headrace's own loads itself again and again, which would wake it.
-    if (!wakes && !state.served_version) leave();
+    // What is still on its way would wake it again, and so would Headrace's own page, which comes again until there is another.
+    if (!wakes && (!alive || !state.served_version)) leave();
     const before = changes;
     const answered = await ask(wakes ? "/wake" : "/stop", { method: "POST" });
     // What it says may be older than an event that came meanwhile.
