@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,6 +79,7 @@ class Lab:
         )
         self.executor = self.another_executor()
         self._index = -1
+        self._failures: list[str] = []
 
     @property
     def real(self) -> bool:
@@ -168,7 +170,11 @@ class Lab:
         return self.command(("/bin/sh", "-c", script), **fields)
 
     async def run(self, sandbox: Sandbox, act: Act | None = None, **fields: Any) -> CommandResult:
-        return await sandbox.run(self.acting(act, **fields), self.log)
+        try:
+            return await sandbox.run(self.acting(act, **fields), self.log)
+        except Exception as exc:
+            self._failures.append(repr(exc))
+            raise
 
     async def says(self, sandbox: Sandbox, script: str, **fields: Any) -> str:
         """What a shell script prints to stdout in a real sandbox."""
@@ -187,7 +193,12 @@ class Lab:
         return "\n".join(line["line"] for line in self.lines() if line["stream"] == stream)
 
     async def until_printed(self, text: str) -> None:
+        """Raises AssertionError when a command could not be run, or it takes far too long."""
+        deadline = time.monotonic() + 120
         while text not in self.text():
+            if self._failures or time.monotonic() > deadline:
+                made = [str(path) for path in self.place.rglob("commands/*/*")]
+                raise AssertionError(f"{text!r} was not printed: {self._failures or 'nothing failed'}, {made}")
             await asyncio.sleep(0.01)
 
     async def clean_up(self) -> None:
