@@ -25,12 +25,12 @@ from headrace.model.preview import (
 )
 from headrace.model.project import Project
 from headrace.model.version import Version
-from headrace.pipeline.kept_pages import KeptPage, KeptPages
+from headrace.pipeline.kept_pages import KeptPages
 from headrace.pipeline.services import Services
 from headrace.preview.base import Outcome
 from headrace.preview.blobs import Blobs
 from headrace.preview.choice import Choice
-from headrace.preview.current_page import CurrentPage
+from headrace.preview.current_page import CurrentPage, Display
 from headrace.preview.facts import Facts
 from headrace.preview.making import Begun, Made, Maker
 from headrace.preview.output import Shown
@@ -41,8 +41,6 @@ _log = structlog.get_logger(__name__)
 
 #: A builder that died or could not be started is not tried again by visits for this long; a change tries at once.
 RETRY_SECONDS = 5.0
-#: The page is put on disk when it has been still for this long.
-_KEEP_AFTER_SECONDS = 2.0
 
 
 class Session:
@@ -65,9 +63,7 @@ class Session:
         self.rests = False
         self.warm: Warm | None = None
         self._services = services
-        self._blobs = blobs
         self._facts = facts
-        self._kept = kept
         self._secret = secret
         self._room = room
         self._maker = Maker(services, self._started, self._failed_later)
@@ -79,12 +75,11 @@ class Session:
         self._outcome = Outcome(ok=True)
         self._seconds: float | None = None
         self._choice: Choice | None = None
-        self._page = CurrentPage.of_kept(kept.find(project.id))
+        self._display = Display(project.id, blobs, kept)
         self._work: asyncio.Task[None] | None = None
         self._begun: Begun | None = None
         #: The next one is made by a new builder: what the one that runs was started with holds no more.
         self._anew = False
-        self._keeping: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._changed = asyncio.Event()
@@ -92,6 +87,11 @@ class Session:
     @property
     def awake(self) -> bool:
         return self.warm is not None or self._work is not None
+
+    def touch(self) -> None:
+        """Somebody uses it now."""
+        self.used_at = time.monotonic()
+        self.rests = False
 
     @property
     def busy(self) -> bool:
@@ -105,7 +105,7 @@ class Session:
             driver=self._choice.name if self._choice else None,
             why=self._choice.why if self._choice else "",
             version=self._head.id if self._head else None,
-            served_version=self._page.version,
+            served_version=self._display.page.version,
             url=self._url(),
             diagnostics=self._outcome.diagnostics,
             message=self._outcome.message,
@@ -115,7 +115,7 @@ class Session:
         )
 
     def visit(self, *, missed: bool = False, rests: bool = False) -> Visit:
-        page = self._page
+        page = self._display.page
         return Visit(
             project=self.project,
             state=self.state(),
@@ -129,8 +129,7 @@ class Session:
 
     def show(self, version: Version) -> None:
         """A version exists. Nothing happens for one that is not newer."""
-        self.used_at = time.monotonic()
-        self.rests = False
+        self.touch()
         if self._head is None or version.id > self._head.id:
             self._head = version
             self._came.setdefault(version.id, time.monotonic())
@@ -142,15 +141,14 @@ class Session:
         A change is being stored as this version: the builder may have it already, if nothing else is going on. It is shown
         when `show` says that the version exists; otherwise the next version puts right what differs.
         """
-        self.used_at = time.monotonic()
+        self.touch()
         if self.warm is not None and self._work is None and self._begun is None:
             self._came[version_id] = time.monotonic()
             self._begun = self._maker.begin(self.warm, version_id, written, removed)
 
     def wake(self, version: Version | None) -> None:
         """Start what is needed to show the newest version, unless that went wrong a moment ago."""
-        self.used_at = time.monotonic()
-        self.rests = False
+        self.touch()
         if version is not None and (self._head is None or version.id > self._head.id):
             self._head = version
         if time.monotonic() >= self._not_before:
@@ -168,11 +166,11 @@ class Session:
         """Until there is something to show, or nothing is being made."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self._page and self._work is not None:
+                while not self._display.page and self._work is not None:
                     await self._changed.wait()
 
     def serves(self, version_id: str) -> bool:
-        return self._page.version is not None and self._page.version >= version_id
+        return self._display.page.version is not None and self._display.page.version >= version_id
 
     async def memory(self) -> int:
         warm = self.warm
@@ -193,33 +191,12 @@ class Session:
         warm, self.warm = self.warm, None
         if warm is None and self._status is PreviewStatus.ASLEEP:
             return
-        await self.keep()
-        if self._page.upstream is not None:
-            self._show(CurrentPage())
-        elif self._page.kept:
-            # It is on disk now, and a sleeping preview costs no memory.
-            self._show(CurrentPage(self._page.version, self._page.manifest, kept=True))
+        await self._display.rest()
         self._status = PreviewStatus.ASLEEP
         self._facts.say(PreviewAsleep.model_validate({"project_id": self.project.id, "why": why, "message": message}))
         self._notify()
         if warm is not None:
             await self._end(warm)
-
-    async def keep(self) -> None:
-        """Put the page on disk, so that it can be shown without the builder."""
-        if self._keeping is not None:
-            self._keeping.cancel()
-            self._keeping = None
-        page = self._page
-        if page.kept or page.manifest is None or page.version is None:
-            return
-        try:
-            await self._blobs.keep(page.digests)
-            kept = KeptPage(version=page.version, manifest=page.manifest)
-            await asyncio.to_thread(self._kept.keep, self.project.id, kept)
-            page.kept = True
-        except (HeadraceError, OSError):
-            _log.exception("the page of a preview could not be kept", project_id=self.project.id)
 
     def restart(self) -> None:
         """The project's settings changed: what runs is replaced by what they ask for."""
@@ -309,7 +286,7 @@ class Session:
         self._outcome = outcome
         self._seconds = round(seconds, 4)
         if outcome.ok and made is not None:
-            self._show(self._page_for(version, made))
+            self._display.show(self._page_for(version, made))
             self._facts.say(
                 PreviewReady(project_id=self.project.id, version_id=version.id, seconds=self._seconds, url=self._url())
             )
@@ -328,22 +305,7 @@ class Session:
             return CurrentPage(version.id, made.shown.digest, shown=made.shown)
         if made.shown is not None:
             return CurrentPage(version.id, made.shown)
-        return self._page.of(version.id)
-
-    def _show(self, page: CurrentPage) -> None:
-        """One pointer moves: a visitor gets all of the old page or all of the new one."""
-        old, self._page = self._page, page
-        if page.shown is not old.shown:
-            if page.shown is not None:
-                self._blobs.hold(page.shown.blobs.items())
-            # A page that was loaded a moment ago still asks for its parts.
-            if old.shown is not None:
-                asyncio.get_running_loop().call_later(60, self._blobs.release, list(old.shown.blobs))
-        if self._keeping is not None:
-            self._keeping.cancel()
-        if page.manifest is not None and not page.kept:
-            loop = asyncio.get_running_loop()
-            self._keeping = loop.call_later(_KEEP_AFTER_SECONDS, lambda: loop.create_task(self.keep()))
+        return self._display.page.of(version.id)
 
     def _started(self, choice: Choice) -> None:
         self._choice = choice
@@ -377,7 +339,7 @@ class Session:
 
     async def _source_map(self, path: str) -> bytes | None:
         """Of a file of the page: as the build wrote it, or made by the builder, while there is one."""
-        written = self._page.map(f"{path}.map")
+        written = self._display.page.map(f"{path}.map")
         if written is not None or self.warm is None:
             return written
         return await self.warm.source_map(path)

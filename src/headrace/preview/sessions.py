@@ -131,7 +131,7 @@ class Previews:
             return session.visit(missed=min_version is not None and not session.serves(min_version), rests=True)
         if not session.awake:
             session.wake(newest)
-        session.used_at = time.monotonic()
+        session.touch()
         if min_version is not None:
             await session.wait(min_version, seconds)
             return session.visit(missed=not session.serves(min_version))
