@@ -2,12 +2,11 @@
 
 import errno
 import os
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.shortage import no_descriptors_left
 
 from headrace.checks.output_finder import find_output
 from headrace.checks.output_reader import DescriptorReader, list_output
@@ -19,18 +18,6 @@ from headrace.pipeline.broken import may_pass
 from headrace.plan.project_files import DirectoryFiles
 
 PLAN = BuildPlan(framework="vite", output="dist", output_candidates=("build",), build=PlannedCommand(argv=("x",)))
-
-
-@contextmanager
-def no_descriptors_left() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest_free = os.dup(0)
-    os.close(lowest_free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.parametrize(

@@ -167,11 +167,8 @@ def put_aside_if_damaged(root: Path) -> bool:
     Whether the base system is not there as it was made: files are gone, or of another size. It has no name then, so that it is
     made again; what still runs in it keeps what is left until the next one is damaged.
     """
-    with suppress(FileNotFoundError):
-        listing = _listing(root)
-        # One that was made before this was written down is taken for whole as long as it is there.
-        if root.is_dir() and (not listing.exists() or listing.read_text() == _listed(root)):
-            return False
+    if _is_whole(root):
+        return False
     for older in root.parent.glob(f".{root.name}.damaged-*"):
         remove_tree(older)
     with suppress(FileNotFoundError):
@@ -179,20 +176,37 @@ def put_aside_if_damaged(root: Path) -> bool:
     return True
 
 
+def _is_whole(root: Path) -> bool:
+    """As far as can be told: what can't be read for want of descriptors is not damaged."""
+    listing = _listing(root)
+    try:
+        # One that was made before this was written down is taken for whole as long as it is there.
+        return root.is_dir() and (not listing.exists() or listing.read_text() == _listed(root))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 def _listing(root: Path) -> Path:
-    return root.with_name(f".{root.name}.listing")
+    return root.with_name(f".{root.name}.files")
 
 
 def _listed(root: Path) -> str:
     """Of every file its path, mode and size, as one digest: some tenths of a second."""
     found = hashlib.sha256()
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_fail):
         folders.sort()
-        for name in sorted(names):
+        # Links are files of it, whatever they lead to on this machine.
+        for name in sorted([*names, *(name for name in folders if Path(folder, name).is_symlink())]):
             about = Path(folder, name).lstat()
             place = Path(folder, name).relative_to(root)
             found.update(f"{place} {about.st_mode:o} {about.st_size}\n".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
+
+
+def _fail(error: OSError) -> None:
+    raise error
 
 
 def extract_argv(into: Path, mirror: str, *, as_root: bool) -> list[str]:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from tests.shortage import no_descriptors_left
 
 from headrace.errors import ExecutorUnavailable
 from headrace.executor import _base_system
@@ -59,3 +60,24 @@ def test_a_base_system_that_is_not_as_it_was_made_loses_its_name(tmp_path: Path,
     assert put_aside_if_damaged(root)
     assert not root.exists()
     assert put_aside_if_damaged(root), "it has not been made again yet"
+
+
+def test_what_a_link_leads_to_on_this_machine_changes_nothing(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "base-x", tmp_path / "elsewhere"
+    root.mkdir()
+    (root / "link").symlink_to(elsewhere)
+    written = _base_system._listed(root)
+    elsewhere.mkdir()
+    assert _base_system._listed(root) == written
+    elsewhere.rmdir()
+    elsewhere.write_text("file")
+    assert _base_system._listed(root) == written
+
+
+def test_a_base_system_that_can_not_be_read_now_is_not_damaged(tmp_path: Path) -> None:
+    root = tmp_path / "base-x"
+    (root / "bin").mkdir(parents=True)
+    _base_system._listing(root).write_text(_base_system._listed(root))
+    with no_descriptors_left():
+        assert not put_aside_if_damaged(root)
+    assert root.is_dir()
