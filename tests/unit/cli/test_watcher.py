@@ -102,6 +102,6 @@ def test_ctrl_c_that_did_not_end_the_wait_itself_is_heard_soon(watcher: Watcher)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         watcher.wait()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
     guard.cancel()
     other.join()

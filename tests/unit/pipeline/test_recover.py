@@ -137,10 +137,17 @@ async def test_a_command_whose_work_went_with_the_machine_is_not_run_again(
 ) -> None:
     runs, loop = list[str](), asyncio.get_running_loop()
 
+    async def logged(build_id: str) -> None:
+        events = shop.services.events
+        while not [
+            one for one in await events.read(build_id, after=0, limit=1000) if one.type == "build.command.completed"
+        ]:
+            await asyncio.sleep(0.01)
+
     def dies(*_: object, made_by: str, **__: object) -> Never:
         """When the install has ended, and before the layer is kept."""
         runs.append(made_by)
-        time.sleep(0.3)  # until the end of the command is in the log
+        asyncio.run_coroutine_threadsafe(logged(made_by), loop).result(30)
         gone = shop.executor.discard(sandbox_name(made_by, StepId.DEPENDENCIES))
         asyncio.run_coroutine_threadsafe(gone, loop).result(10)
         raise Unavailable("no power", code="storage.busy")

@@ -35,7 +35,7 @@ def lost(rig: Rig) -> None:
     damage = rig.random.choice((_remove, _empty, _garbage, _another))
     damage(path)
     try:
-        rig.server.start(seconds=20)
+        rig.server.start()
     except AssertionError:
         said = rig.server.said()
         assert "database.unusable" in said, said
