@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from endurance.deliveries import deliver
-from endurance.endings import cancel_times, races
+from endurance.endings import STUBBORN, cancel_times, races
 from endurance.floods import flood
 from endurance.followers import follow
 from endurance.isolation import CANARY, RULES, noticed, tried
@@ -41,9 +41,10 @@ def test_every_line_arrives_once_and_in_order_under_kills_and_reconnects() -> No
 
 
 @pytest.mark.sandbox
-def test_a_cancelled_build_leaves_no_process() -> None:
+@pytest.mark.parametrize("kind", STUBBORN)
+def test_a_cancelled_build_leaves_no_process(kind: str) -> None:
     with new_rig(random.Random(1), "oci") as rig:
-        assert len(list(cancel_times(rig, 3))) == 3
+        assert len(list(cancel_times(rig, 3, kind))) == 3
 
 
 def test_a_build_that_is_cancelled_in_the_moment_of_its_end_has_one_end() -> None:

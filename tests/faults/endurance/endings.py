@@ -10,15 +10,19 @@ from endurance import projects
 from endurance.rig import Rig
 
 
-def cancel_times(rig: Rig, count: int) -> Iterator[float]:
-    """
-    Seconds from the request to the end of all processes, each of a build that ignores signals, and has a daemon and a process
-    that is stopped.
-    """
+_DAEMON = "(setsid sh -c 'sleep 1000 & sleep 1000 &' &)"
+#: Builds that are hard to end, all of which ignore signals.
+STUBBORN = {
+    "daemons": f"{_DAEMON}; sleep 1000 & kill -STOP $!; echo ready; while :; do sleep 1; done",
+    # Cancelled before it is seen for what it is.
+    "bomb": "bomb() { bomb | bomb & }; echo ready; bomb; sleep 1000",
+}
+
+
+def cancel_times(rig: Rig, count: int, kind: str = "daemons") -> Iterator[float]:
+    """Seconds from the request to the end of all processes, each of a build of one kind of `STUBBORN`."""
     project = rig.server.project(f"cancels-{rig.random.getrandbits(32):08x}")["id"]
-    daemon = "(setsid sh -c 'sleep 1000 & sleep 1000 &' &)"
-    script = f"trap '' TERM INT HUP; {daemon}; sleep 1000 & kill -STOP $!; echo ready; while :; do sleep 1; done"
-    rig.server.upload(project, projects.running("never", script))
+    rig.server.upload(project, projects.running("never", f"trap '' TERM INT HUP; {STUBBORN[kind]}"))
     for _ in range(count):
         build = rig.server.build(project, force=True)["id"]
         rig.server.until_logged(build, '"line":"ready"')
