@@ -9,6 +9,7 @@ import orjson
 import pytest
 from playwright.async_api import Page, expect
 from tests.server import Server, environment_of, new_data_dir
+from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox, pytest.mark.network]
 
@@ -35,8 +36,9 @@ def place_of(text: str) -> str:
 
 
 class Project:
-    def __init__(self, api: httpx2.AsyncClient, project: str) -> None:
+    def __init__(self, api: httpx2.AsyncClient, project: str, mode: str) -> None:
         self.api = api
+        self.mode = mode
         self.path = f"/projects/{project}"
 
     async def sync(self, files: dict[str, str]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ async def api(tmp_path: Path, provisions: Path) -> AsyncIterator[httpx2.AsyncCli
 async def project(api: httpx2.AsyncClient, request: pytest.FixtureRequest) -> Project:
     made = (await api.post("/workspaces/default/projects", json={"name": "shop"})).json()["id"]
     await api.patch(f"/projects/{made}", json={"settings": {"preview": {"mode": request.param}}})
-    project = Project(api, made)
+    project = Project(api, made, request.param)
     paths = [path for path in EXAMPLE.rglob("*") if path.is_file() and "node_modules" not in path.parts]
     texts = [path for path in paths if path.suffix in (".html", ".json", ".ts", ".tsx", ".css", ".svg", ".js")]
     files = {str(path.relative_to(EXAMPLE)): path.read_text() for path in texts}
@@ -116,6 +118,8 @@ async def test_a_broken_version_is_explained_above_the_page_that_worked(project:
 
 
 async def test_a_preview_that_was_put_to_sleep_sleeps_until_it_is_woken(project: Project, page: Page) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
     await page.goto(await project.link())
     heading = page.frame_locator("#frame").get_by_role("heading", name="Get started")
     await expect(heading).to_be_visible()
@@ -126,6 +130,8 @@ async def test_a_preview_that_was_put_to_sleep_sleeps_until_it_is_woken(project:
     await expect(page.locator("#status")).to_have_text("Asleep")
     await page.get_by_role("button", name="Wake").click()
     await expect(page.locator("#status")).to_have_text("Ready")
+    # What changes before Vite's client has its connection, it does not hear of.
+    await until(lambda: project.mode == "build" or said.count("[vite] connected.") == 2)
     awake = FAULTY.replace("import heroImg from './assets/hero.png'", "const heroImg = ''").replace(
         "Get started", "Get up"
     )

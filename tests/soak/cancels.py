@@ -26,7 +26,15 @@ def main() -> int:
             if time.monotonic() > end:
                 break
     parts = {f"p{part}": round(percentile(taken, part / 100), 3) for part in (50, 90, 99)}
-    figure("cancels", seed=given.seed, executor=given.executor, kind=given.kind, count=len(taken), **parts, most=round(max(taken), 3))
+    figure(
+        "cancels",
+        seed=given.seed,
+        executor=given.executor,
+        kind=given.kind,
+        count=len(taken),
+        **parts,
+        most=round(max(taken), 3),
+    )
     return 1 if parts["p99"] > 2 else 0
 
 
