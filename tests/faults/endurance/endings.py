@@ -9,7 +9,6 @@ from tests.waiting import wait_until
 from endurance import projects
 from endurance.rig import Rig
 
-
 _DAEMON = "(setsid sh -c 'sleep 1000 & sleep 1000 &' &)"
 #: Builds that are hard to end, all of which ignore signals.
 STUBBORN = {
