@@ -98,7 +98,8 @@ async def test_the_probes_python_runs_where_there_is_neither_python_nor_a_libc(
     root = tmp_path / "root"
     inside = root / mount.target.lstrip("/")
     inside.mkdir(parents=True)
-    script = 'mount --bind "$1" "$2"; root=$3; shift 3; exec chroot "$root" "$@"'
+    # As in a sandbox: Python would leave its bytecode in the base system of all.
+    script = 'mount --bind -o ro "$1" "$2"; root=$3; shift 3; exec chroot "$root" "$@"'
     code = "import ctypes, json, mmap, resource, socket; print(ctypes.CDLL(None).getpid() > 0)"
     mounting = ["unshare", "--mount", "sh", "-c", script, "sh", str(mount.source), str(inside), str(root)]
     command = [*mounting, *argv, "-I", "-S", "-c", code]
