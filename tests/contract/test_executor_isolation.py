@@ -68,10 +68,15 @@ async def test_a_planted_message_on_the_host_cannot_be_reached(lab: "Lab") -> No
     assert "reached" not in lab.text()
 
 
+def held(megabytes: int) -> str:
+    """A command that has so much for a while: where a supervisor looks itself, it looks now and then."""
+    return f"python3 -c 'import time; x = bytearray({megabytes} << 20); time.sleep(30)'"
+
+
 async def test_memory_ends_at_its_limit_even_if_the_command_says_it_went_well(lab: "Lab") -> None:
     # H49, F26
     sandbox = await lab.open()
-    eat = "python3 -c 'x = bytearray(400 << 20)'; echo went on; exit 0"
+    eat = f"{held(400)}; echo went on; exit 0"
     result = await sandbox.run(lab.shell(eat, limits={"memory_bytes": 100 * 2**20}), lab.log)
     assert (result.exit_code, result.killed_by) == (None, KillReason.MEMORY)
     assert result.peak_memory_bytes
@@ -82,9 +87,8 @@ async def test_memory_ends_at_its_limit_even_if_the_command_says_it_went_well(la
 
 async def test_files_in_memory_count_as_memory(lab: "Lab") -> None:
     sandbox = await lab.open()
-    fill = "head -c 60M /dev/zero > /tmp/a; head -c 60M /dev/zero > /dev/shm/b; python3 -c 'x = bytearray(60 << 20)'"
-    # Where a supervisor looks itself, it looks now and then.
-    fill += "; sleep 5"
+    # Either of these places holds less.
+    fill = f"head -c 60M /dev/zero > /tmp/a; head -c 60M /dev/zero > /dev/shm/b; {held(60)}"
     result = await sandbox.run(lab.shell(fill, limits={"memory_bytes": 100 * 2**20}), lab.log)
     assert result.killed_by == KillReason.MEMORY
 
