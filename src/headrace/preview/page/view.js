@@ -261,8 +261,8 @@ function happened(event) {
     if (!isNew) return;
     changes++;
     show(HEARD[event.type](event));
-    // A page of Headrace's own ("can't be shown") stands in the frame, and does not see that things have changed.
     if (event.type === "preview.started" && event.mode === "dev") stale = alive;
+    // A page of Headrace's own ("can't be shown") stands in the frame, and does not see that things have changed.
     if (event.type === "preview.ready" && (stale || !alive)) load(lastPage);
   } else if (event.type === "preview.console" || event.type === "preview.error") {
     add(entryOf(event.type.slice(8), event, true));
